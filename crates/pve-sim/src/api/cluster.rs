@@ -1,0 +1,67 @@
+//! /cluster: status, free ids, tasks.
+
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::reply::{Answer, Fault, Reply};
+
+/// GET /cluster/status
+pub fn status(call: &mut Call<'_>) -> Reply {
+    let world = &call.world;
+    let alone = world.nodes.len() == 1;
+    let mut list = Vec::new();
+    if !alone {
+        list.push(json!({
+            "id": "cluster", "type": "cluster", "name": world.datacenter.name, "version": 2,
+            "nodes": world.nodes.len(), "quorate": u8::from(world.datacenter.quorate),
+        }));
+    }
+    let mut nodes: Vec<_> = world.nodes.values().collect();
+    nodes.sort_by_key(|node| node.number);
+    for node in nodes {
+        list.push(json!({
+            "id": format!("node/{}", node.name), "type": "node", "name": node.name, "ip": node.ip(), "level": "",
+            "online": u8::from(node.online), "local": u8::from(node.number == 1),
+            "nodeid": if alone { 0 } else { node.number },
+        }));
+    }
+    Answer::of(list)
+}
+
+/// GET /cluster/nextid
+pub fn nextid(call: &mut Call<'_>) -> Reply {
+    let taken = &call.world.vms;
+    if let Some(vmid) = call.params.number::<u32>("vmid") {
+        if taken.contains_key(&vmid) {
+            return Err(Fault::param("vmid", format!("VM {vmid} already exists")));
+        }
+        return Answer::of(vmid.to_string());
+    }
+    let (lower, upper) = (100_u32, 1_000_000_u32);
+    match (lower..upper).find(|vmid| !taken.contains_key(vmid)) {
+        Some(vmid) => Answer::of(vmid.to_string()),
+        None => Err(Fault::died(format!(
+            "unable to get any free VMID in range [{lower}, {upper}]"
+        ))),
+    }
+}
+
+/// GET /cluster/tasks: of each node the newest tasks, to those who may audit it.
+pub fn tasks(call: &mut Call<'_>) -> Reply {
+    const SHOWN: usize = 25;
+    let mut list: Vec<Value> = Vec::new();
+    for node in call.world.nodes.keys() {
+        if !call.allows(&format!("/nodes/{node}"), "Sys.Audit") {
+            continue;
+        }
+        let here = call
+            .world
+            .tasks
+            .newest()
+            .filter(|task| task.upid.node == *node)
+            .take(SHOWN);
+        list.extend(here.map(crate::model::task::Task::listed_in_cluster));
+    }
+    list.sort_by_key(|task| std::cmp::Reverse(task["starttime"].as_u64()));
+    Answer::of(list)
+}

@@ -1,0 +1,144 @@
+//! The command line, parsed once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use pve_sim::{Durations, SimConfig};
+
+/// A Proxmox VE that answers as the real one does, with fault switches.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Args {
+    /// Where the API listens.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Where the control port listens.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    control: SocketAddr,
+    /// How many nodes: pve1, pve2, …
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=200))]
+    nodes: u32,
+    /// Processors of each node.
+    #[arg(long, default_value_t = 16)]
+    cores: u64,
+    /// Memory of each node.
+    #[arg(long, default_value = "64Gi", value_parser = bytes)]
+    memory: u64,
+    /// Storage of each node.
+    #[arg(long, default_value = "1Ti", value_parser = bytes)]
+    disk: u64,
+    /// Adds the storage `shared`, which all nodes have in common.
+    #[arg(long)]
+    shared_storage: bool,
+    /// Seconds of a linked clone.
+    #[arg(long, default_value = "0.2", value_parser = seconds)]
+    clone_seconds: Duration,
+    /// Seconds of a full clone.
+    #[arg(long, default_value = "0.3", value_parser = seconds)]
+    full_clone_seconds: Duration,
+    /// Seconds of a start.
+    #[arg(long, default_value = "0.9", value_parser = seconds)]
+    start_seconds: Duration,
+    /// Seconds of a stop.
+    #[arg(long, default_value = "0.3", value_parser = seconds)]
+    stop_seconds: Duration,
+    /// Seconds of a shutdown.
+    #[arg(long, default_value = "1", value_parser = seconds)]
+    shutdown_seconds: Duration,
+    /// Seconds of a removal.
+    #[arg(long, default_value = "0.1", value_parser = seconds)]
+    destroy_seconds: Duration,
+    /// Seconds of a resize.
+    #[arg(long, default_value = "0.05", value_parser = seconds)]
+    resize_seconds: Duration,
+    /// Seconds that published statistics lag behind; 0: never.
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    stats_lag: Duration,
+    /// Seconds that a refused login waits for its answer.
+    #[arg(long, default_value = "3", value_parser = seconds)]
+    auth_delay: Duration,
+    /// The seed of all randomness, secrets included; another one each time if it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where the certificate of the authority is written.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Where to write, once ready, what a client needs to know.
+    #[arg(long)]
+    pub ready_file: Option<PathBuf>,
+    /// Which log lines go to stderr.
+    #[arg(long, default_value = "warn")]
+    pub log: String,
+}
+
+impl Args {
+    /// The configuration of the simulator.
+    pub fn into_config(self) -> SimConfig {
+        let Self {
+            listen,
+            control,
+            nodes,
+            cores,
+            memory,
+            disk,
+            shared_storage,
+            clone_seconds,
+            full_clone_seconds,
+            start_seconds,
+            stop_seconds,
+            shutdown_seconds,
+            destroy_seconds,
+            resize_seconds,
+            stats_lag,
+            auth_delay,
+            seed,
+            dir,
+            ready_file: _,
+            log: _,
+        } = self;
+        let durations = Durations {
+            clone: clone_seconds,
+            full_clone: full_clone_seconds,
+            start: start_seconds,
+            stop: stop_seconds,
+            shutdown: shutdown_seconds,
+            destroy: destroy_seconds,
+            resize: resize_seconds,
+        };
+        SimConfig {
+            listen,
+            control,
+            nodes,
+            cores,
+            memory,
+            disk,
+            shared_storage,
+            durations,
+            stats_lag,
+            auth_delay,
+            seed,
+            dir,
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(number).map_err(|_| "not a duration".to_owned())
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match &text[digits.len()..] {
+        "" => 1,
+        "Ki" => 1 << 10,
+        "Mi" => 1 << 20,
+        "Gi" => 1 << 30,
+        "Ti" => 1 << 40,
+        other => return Err(format!("unknown unit {other:?}: use Ki, Mi, Gi or Ti")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a size".to_owned())?;
+    number.checked_mul(unit).ok_or_else(|| "too large".to_owned())
+}

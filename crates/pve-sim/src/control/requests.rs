@@ -1,0 +1,122 @@
+//! The log of API requests, bounded, without secrets.
+
+use std::collections::VecDeque;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::faults::Facts;
+use crate::api::params::{Params, Raw};
+use crate::model::moment::Moment;
+
+/// How many requests are kept.
+const KEPT: usize = 100_000;
+/// Parameters that are not shown.
+const SECRETS: &[&str] = &["cipassword", "password", "value"];
+
+/// How a request ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The status sent.
+    pub status: u16,
+    /// Whether the connection was cut instead.
+    pub cut: bool,
+    /// The task that it started.
+    pub upid: Option<String>,
+}
+
+/// A request.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    /// Its number, from one.
+    pub seq: u64,
+    /// When it came, in milliseconds since the epoch.
+    pub time_ms: u64,
+    /// Its method.
+    pub method: String,
+    /// Its path behind /api2/json.
+    pub path: String,
+    /// The guest of the path; of a clone, the source.
+    pub vmid: Option<u32>,
+    /// The guest to be made.
+    pub newid: Option<u32>,
+    /// The node of the path.
+    pub node: Option<String>,
+    /// Its parameters.
+    pub params: Map<String, Value>,
+    /// The status of the answer.
+    pub status: u16,
+    /// Whether the connection was cut by a fault.
+    pub cut: bool,
+    /// The task that it started.
+    pub upid: Option<String>,
+    /// Whether it asked for a change.
+    pub mutating: bool,
+}
+
+impl Entry {
+    /// The entry of a request.
+    pub fn new(at: Moment, facts: &Facts, params: &Params, outcome: Outcome) -> Self {
+        let shown = params
+            .iter()
+            .map(|(name, raw)| (name.to_owned(), shown(name, raw)))
+            .collect();
+        Self {
+            seq: 0,
+            time_ms: at.millis(),
+            method: facts.method.clone(),
+            path: facts.path.clone(),
+            vmid: facts.vmid,
+            newid: facts.newid,
+            node: facts.node.clone(),
+            params: shown,
+            status: outcome.status,
+            cut: outcome.cut,
+            upid: outcome.upid,
+            mutating: facts.method != "GET",
+        }
+    }
+}
+
+fn shown(name: &str, raw: &Raw) -> Value {
+    match raw {
+        _ if SECRETS.contains(&name) => Value::from("***"),
+        Raw::One(text) => Value::from(text.as_str()),
+        Raw::Many => Value::from("[…]"),
+        Raw::Nested => Value::from("{…}"),
+    }
+}
+
+/// The newest requests.
+#[derive(Debug, Default)]
+pub struct Requests {
+    entries: VecDeque<Entry>,
+    last: u64,
+}
+
+impl Requests {
+    /// Adds a request.
+    pub fn push(&mut self, mut entry: Entry) {
+        self.last += 1;
+        entry.seq = self.last;
+        self.entries.push_back(entry);
+        if self.entries.len() > KEPT {
+            self.entries.pop_front();
+        }
+    }
+
+    /// Those after a number.
+    pub fn since(&self, seq: u64) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.seq > seq)
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    /// The number of the newest.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+}

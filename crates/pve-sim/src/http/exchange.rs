@@ -1,0 +1,209 @@
+//! One request and its answer: faults that were asked for, the caller, the call, the waiting, the form of the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SERVER};
+use hyper::{Request, Response, StatusCode};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::body::{from_body, from_form};
+use crate::api::params::Params;
+use crate::api::reply::{Fault, Reply};
+use crate::api::{authenticate, dispatch};
+use crate::control::faults::{Act, Facts};
+use crate::control::requests::{Entry, Outcome};
+use crate::model::access::Principal;
+use crate::model::refusal::Refusal;
+use crate::model::task::Doom;
+use crate::model::work::FLOCK_WAIT;
+use crate::model::world::World;
+use crate::sim::Shared;
+
+/// The largest body that is read.
+const LARGEST: usize = 512 * 1024;
+/// How often a call looks again whether a lock file is free.
+const FLOCK_POLL: Duration = Duration::from_millis(50);
+/// The prefix of every path.
+const PREFIX: &str = "/api2/json";
+
+/// The connection is cut on purpose.
+#[derive(Debug, Error)]
+#[error("connection cut on request")]
+pub struct Cut;
+
+/// Answers a request, or cuts the connection.
+pub async fn exchange(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+    let (head, body) = request.into_parts();
+    let method = head.method.as_str().to_owned();
+    let path = head.uri.path().to_owned();
+    let query = from_form(head.uri.query().unwrap_or_default().as_bytes());
+    let params = read(&method, &head.headers, Body::new(body)).await;
+    let params = params.map(|mut params| {
+        params.merge(query);
+        params
+    });
+    let shown = params.as_ref().map_or_else(|_| Params::default(), Clone::clone);
+    let facts = Facts::new(&method, path.strip_prefix(PREFIX).unwrap_or(&path), &shown);
+    let at = shared.clock.now();
+    let act = shared.faults().take(&facts);
+    let before = matches!(act, Some(Act::DropBefore));
+    let reply = match &act {
+        Some(Act::DropBefore) => Err(Fault::bare(0, "cut")),
+        Some(Act::Blackhole) => std::future::pending().await,
+        // Answers from before the dispatch have no body.
+        Some(Act::Refuse {
+            status: status @ (401 | 595..),
+            reason,
+        }) => Err(Fault::bare(*status, reason.clone())),
+        Some(Act::Refuse { status, reason }) => Err(Fault::new(*status, reason.clone())),
+        _ => {
+            if let Some(Act::Delay { ms }) = &act {
+                shared.clock.sleep(Duration::from_millis(*ms)).await;
+            }
+            answer(shared, (&method, &path), (&head.headers, act.as_ref()), params).await
+        }
+    };
+    let cut = before || matches!(act, Some(Act::DropAfter));
+    let outcome = Outcome {
+        status: status_of(&reply),
+        cut,
+        upid: upid_of(&reply),
+    };
+    shared.requests().push(Entry::new(at, &facts, &shown, outcome));
+    if cut {
+        Err(Cut)
+    } else {
+        Ok(render(shared, reply).await)
+    }
+}
+
+async fn read(method: &str, headers: &HeaderMap, body: Body) -> Result<Params, Fault> {
+    if !matches!(method, "PUT" | "POST") {
+        return Ok(Params::default());
+    }
+    let body = to_bytes(body, LARGEST)
+        .await
+        .map_err(|_| Fault::bare(413, "for data too large"))?;
+    from_body(
+        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()),
+        &body,
+    )
+}
+
+/// The answer of the API, after every wait.
+async fn answer(
+    shared: &Shared,
+    (method, path): (&str, &str),
+    (headers, act): (&HeaderMap, Option<&Act>),
+    params: Result<Params, Fault>,
+) -> Reply {
+    if !matches!(method, "GET" | "PUT" | "POST" | "DELETE") {
+        return Err(Fault::bare(501, format!("method '{method}' not available")));
+    }
+    let Some(path) = path.strip_prefix(PREFIX) else {
+        return Err(Fault::bare(501, format!("no formatter for uri {path}")));
+    };
+    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let who = authenticate(&shared.world(), header).map_err(|fault| fault.held(shared.auth_delay))?;
+    let params = params?;
+    let begin = shared.clock.now();
+    loop {
+        let reply = dispatch_doomed(&mut shared.world(), &who, (method, path), (&params, act));
+        let Err(Fault::Busy(vmid)) = reply else {
+            return reply;
+        };
+        if shared.clock.now().since(begin) >= FLOCK_WAIT {
+            return Err(Fault::died(Refusal::Busy(vmid).to_string()));
+        }
+        shared.clock.sleep(FLOCK_POLL).await;
+    }
+}
+
+fn upid_of(reply: &Reply) -> Option<String> {
+    let text = reply.as_ref().ok()?.data.as_str()?;
+    text.starts_with("UPID:").then(|| text.to_owned())
+}
+
+/// A call whose task, if it starts one, a fault keeps from finishing.
+fn dispatch_doomed(
+    world: &mut World,
+    who: &Principal,
+    call: (&str, &str),
+    (params, act): (&Params, Option<&Act>),
+) -> Reply {
+    let reply = dispatch(world, who, call, params);
+    let doom = match act {
+        Some(Act::FailTask { exitstatus }) => Doom::Fail(exitstatus.clone()),
+        Some(Act::KillWorker) => Doom::Kill,
+        _ => return reply,
+    };
+    let number = upid_of(&reply).and_then(|upid| world.tasks.number(&upid));
+    if let Some(task) = number.and_then(|number| world.tasks.get_mut(number)) {
+        task.doom = Some(doom);
+    }
+    reply
+}
+
+fn status_of(reply: &Reply) -> u16 {
+    match reply {
+        Ok(_) => 200,
+        Err(Fault::Failed { status, .. }) => *status,
+        Err(Fault::Busy(_)) => 500,
+    }
+}
+
+async fn render(shared: &Shared, reply: Reply) -> Response<Body> {
+    match reply {
+        Ok(answer) => {
+            let mut response = Response::new(Body::from(answer.body().to_string()));
+            let headers = response.headers_mut();
+            headers.insert(
+                CONTENT_TYPE,
+                HeaderValue::from_static("application/json;charset=UTF-8"),
+            );
+            headers.insert(CONNECTION, HeaderValue::from_static("Keep-Alive"));
+            headers.insert(SERVER, HeaderValue::from_static("pve-api-daemon/3.0"));
+            response
+        }
+        Err(Fault::Busy(vmid)) => failed(500, &Refusal::Busy(vmid).to_string(), None),
+        Err(Fault::Failed {
+            status,
+            reason,
+            errors,
+            body,
+            after,
+        }) => {
+            if !after.is_zero() {
+                shared.clock.sleep(after).await;
+            }
+            let body = body.then(|| Fault::body_of(&reason, &errors, status));
+            failed(status, &reason, body)
+        }
+    }
+}
+
+fn failed(status: u16, reason: &str, body: Option<Value>) -> Response<Body> {
+    let has_body = body.is_some();
+    let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(SERVER, HeaderValue::from_static("pve-api-daemon/3.0"));
+    if has_body {
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/json;charset=UTF-8"),
+        );
+    }
+    let line = reason.lines().next().unwrap_or_default();
+    if let Ok(reason) = ReasonPhrase::try_from(line.as_bytes()) {
+        response.extensions_mut().insert(reason);
+    }
+    response
+}

@@ -1,0 +1,8 @@
+//! HTTPS as the daemon speaks it: certificates, connections, bodies, reason phrases. Knows no call.
+
+mod body;
+mod exchange;
+mod listener;
+pub mod tls;
+
+pub use listener::{Listener, bind};

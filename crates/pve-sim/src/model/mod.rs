@@ -1,0 +1,19 @@
+//! The simulated cluster as plain data: no HTTP, no clock, no sleeping. Time and randomness are handed in.
+
+pub mod access;
+pub mod change;
+pub mod config;
+pub mod dice;
+pub mod firewall;
+pub mod moment;
+pub mod node;
+pub mod pool;
+pub mod privileges;
+pub mod refusal;
+pub mod seed;
+pub mod storage;
+pub mod task;
+pub mod values;
+pub mod vm;
+pub mod work;
+pub mod world;

@@ -1,0 +1,238 @@
+//! Tasks as data: their ids, logs and ends. The work itself is in `work`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::access::Principal;
+use super::moment::Moment;
+use super::work::Job;
+
+/// The parts of a UPID.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upid {
+    /// Where the worker runs.
+    pub node: String,
+    /// Its process.
+    pub pid: u32,
+    /// Hundredths of a second between the node's start and the worker's.
+    pub pstart: u64,
+    /// Seconds since the epoch.
+    pub starttime: u64,
+    /// The kind of task.
+    pub kind: String,
+    /// The guest it is about; of a clone, its source.
+    pub id: String,
+    /// Who started it.
+    pub who: Principal,
+}
+
+impl Upid {
+    /// The text form.
+    pub fn text(&self) -> String {
+        let Self {
+            node,
+            pid,
+            pstart,
+            starttime,
+            kind,
+            id,
+            who,
+        } = self;
+        format!(
+            "UPID:{node}:{pid:08X}:{pstart:08X}:{starttime:08X}:{kind}:{id}:{}:",
+            who.full()
+        )
+    }
+}
+
+/// The node that a UPID names, if it looks like one.
+pub fn upid_node(text: &str) -> Option<&str> {
+    let parts: Vec<&str> = text.strip_prefix("UPID:")?.split(':').collect();
+    let [node, pid, pstart, start, kind, _id, user, ""] = parts.as_slice() else {
+        return None;
+    };
+    let hex = |part: &str| part.len() >= 8 && part.chars().all(|c| c.is_ascii_hexdigit());
+    (hex(pid) && hex(pstart) && hex(start) && !kind.is_empty() && user.contains('@')).then_some(node)
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// "OK" or the error text.
+    pub status: String,
+    /// When.
+    pub at: Moment,
+}
+
+/// What a fault does to a task before its last step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Doom {
+    /// It fails with this text and cleans up.
+    Fail(String),
+    /// Its worker is killed and leaves everything as it is.
+    Kill,
+}
+
+/// A task.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Task {
+    /// Its id.
+    pub upid: Upid,
+    /// Its log.
+    pub log: Vec<String>,
+    /// Its end, if it has come.
+    pub end: Option<End>,
+    /// What it does.
+    pub job: Job,
+    /// The step that comes next.
+    pub stage: u8,
+    /// When it began to wait for a lock file.
+    pub waiting: Option<Moment>,
+    /// What keeps it from finishing.
+    pub doom: Option<Doom>,
+}
+
+impl Task {
+    /// Whether a caller counts as its owner.
+    pub fn owned_by(&self, who: &Principal) -> bool {
+        self.upid.who == *who || (who.token.is_none() && self.upid.who.user == who.user)
+    }
+
+    /// The answer of the status call.
+    pub fn status(&self) -> Value {
+        let Upid {
+            node,
+            pid,
+            pstart,
+            starttime,
+            kind,
+            id,
+            who,
+        } = &self.upid;
+        let mut status = json!({
+            "upid": self.upid.text(), "node": node, "pid": pid, "pstart": pstart, "starttime": starttime,
+            "type": kind, "id": id, "user": who.user,
+        });
+        if let Some(token) = &who.token {
+            status["tokenid"] = Value::from(token.as_str());
+        }
+        match &self.end {
+            None => status["status"] = Value::from("running"),
+            Some(end) => {
+                status["status"] = Value::from("stopped");
+                status["exitstatus"] = Value::from(end.status.as_str());
+            }
+        }
+        status
+    }
+
+    /// An entry of a node's list.
+    pub fn listed(&self) -> Value {
+        let Upid {
+            node,
+            pid,
+            pstart,
+            starttime,
+            kind,
+            id,
+            who,
+        } = &self.upid;
+        let mut entry = json!({
+            "upid": self.upid.text(), "node": node, "pid": pid, "pstart": pstart, "starttime": starttime,
+            "type": kind, "id": id,
+        });
+        match &self.end {
+            None => {
+                entry["user"] = Value::from(who.full());
+                entry["status"] = Value::from("RUNNING");
+                entry["saved"] = Value::from("0");
+            }
+            Some(end) => {
+                entry["user"] = Value::from(who.user.as_str());
+                if let Some(token) = &who.token {
+                    entry["tokenid"] = Value::from(token.as_str());
+                }
+                entry["status"] = Value::from(end.status.as_str());
+                entry["endtime"] = Value::from(end.at.secs());
+            }
+        }
+        entry
+    }
+
+    /// An entry of the cluster's list.
+    pub fn listed_in_cluster(&self) -> Value {
+        let Upid {
+            node,
+            pid,
+            starttime,
+            kind,
+            id,
+            who,
+            ..
+        } = &self.upid;
+        let mut entry = json!({
+            "upid": self.upid.text(), "node": node, "starttime": starttime, "type": kind, "id": id, "user": who.user,
+        });
+        if let Some(token) = &who.token {
+            entry["tokenid"] = Value::from(token.as_str());
+        }
+        match &self.end {
+            None => entry["pid"] = Value::from(*pid),
+            Some(end) => {
+                entry["status"] = Value::from(end.status.as_str());
+                entry["endtime"] = Value::from(end.at.secs());
+                entry["saved"] = Value::from("1");
+            }
+        }
+        entry
+    }
+}
+
+/// All tasks by number, oldest first, found by UPID.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Tasks {
+    by_number: BTreeMap<u64, Task>,
+    numbers: BTreeMap<String, u64>,
+    next: u64,
+}
+
+/// How many ended tasks are kept.
+const KEPT: usize = 20_000;
+
+impl Tasks {
+    /// Adds a task and gives its number.
+    pub fn add(&mut self, task: Task) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.numbers.insert(task.upid.text(), number);
+        self.by_number.insert(number, task);
+        if self.by_number.len() > KEPT
+            && let Some((_, old)) = self.by_number.pop_first()
+        {
+            self.numbers.remove(&old.upid.text());
+        }
+        number
+    }
+
+    /// A task by its UPID.
+    pub fn find(&self, upid: &str) -> Option<&Task> {
+        self.by_number.get(self.numbers.get(upid)?)
+    }
+
+    /// The number of a UPID.
+    pub fn number(&self, upid: &str) -> Option<u64> {
+        self.numbers.get(upid).copied()
+    }
+
+    /// A task by number, to change it.
+    pub fn get_mut(&mut self, number: u64) -> Option<&mut Task> {
+        self.by_number.get_mut(&number)
+    }
+
+    /// All tasks, newest first.
+    pub fn newest(&self) -> impl Iterator<Item = &Task> {
+        self.by_number.values().rev()
+    }
+}

@@ -1,0 +1,248 @@
+//! qmclone: the target appears locked and empty, then configured, then whole, and joins its pool at the very end.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::config::{VmConfig, format_size, is_disk_key, size_of};
+use super::super::refusal::{Outcome, Refusal};
+use super::super::storage::{Volume, drive_volid, own_name, split_volid};
+use super::super::values;
+use super::super::vm::Vm;
+use super::super::world::{Hold, World};
+use super::{Next, Step, log};
+
+/// What to clone into what.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CloneJob {
+    /// The source.
+    pub source: u32,
+    /// The new id.
+    pub newid: u32,
+    /// The new name.
+    pub name: Option<String>,
+    /// The new description; none: the source's.
+    pub description: Option<String>,
+    /// The pool that the clone joins.
+    pub pool: Option<String>,
+    /// The storage for full copies.
+    pub storage: Option<String>,
+    /// The node on which the clone ends up.
+    pub target: String,
+    /// Whether disks are copied.
+    pub full: bool,
+}
+
+impl CloneJob {
+    /// How long it takes.
+    pub fn duration(&self, world: &World) -> Duration {
+        if self.full {
+            world.durations.full_clone
+        } else {
+            world.durations.clone
+        }
+    }
+
+    /// One step.
+    pub fn step(&self, world: &mut World, step: &Step) -> Outcome<Next> {
+        let duration = self.duration(world);
+        match step.stage {
+            0 => self.reserve(world, step).map(|()| Next::After(duration * 2 / 10)),
+            1 => self
+                .configure(world, step)
+                .map(|()| Next::After(duration * 7 / 10)),
+            _ => self.finish(world, step).map(|()| Next::Done),
+        }
+    }
+
+    fn reserve(&self, world: &mut World, step: &Step) -> Outcome<()> {
+        world.check_writable(&self.file(step))?;
+        world.take_flock(
+            self.source,
+            Hold {
+                task: step.task,
+                shared: true,
+            },
+        )?;
+        log(
+            world,
+            step.task,
+            format!("creating a clone of VM {} with ID {}", self.source, self.newid),
+        );
+        match world.vms.get(&self.newid) {
+            None => {}
+            Some(vm) if vm.node == step.node => return Err(Refusal::taken(self.newid)),
+            Some(_) => {
+                let path = format!("/etc/pve/{}", self.file(step));
+                return Err(Refusal::died(format!(
+                    "close (rename) atomic file '{path}' failed: File exists"
+                )));
+            }
+        }
+        world.vm(&step.node, self.source)?;
+        world.take_flock(
+            self.newid,
+            Hold {
+                task: step.task,
+                shared: false,
+            },
+        )?;
+        let config = VmConfig::of([("description", " qmclone temporary file"), ("lock", "clone")]);
+        world
+            .vms
+            .insert(self.newid, Vm::new(self.newid, &step.node, config));
+        match world.firewalls.get(&self.source).cloned() {
+            Some(file) => drop(world.firewalls.insert(self.newid, file)),
+            None => drop(world.firewalls.remove(&self.newid)),
+        }
+        Ok(())
+    }
+
+    fn configure(&self, world: &mut World, step: &Step) -> Outcome<()> {
+        let source = world.vm(&step.node, self.source)?.config.clone();
+        world.vm(&step.node, self.newid)?;
+        let mut config = VmConfig::default();
+        for (key, value) in source.iter() {
+            match key {
+                "template" | "lock" | "parent" | "snaptime" => {}
+                "smbios1" => config.set(key, format!("uuid={}", world.dice.uuid())),
+                "vmgenid" => config.set(key, world.dice.uuid()),
+                _ if key.starts_with("net") => config.set(key, values::with_new_mac(value, &mut world.dice)),
+                _ if key.starts_with("unused") => {}
+                _ if is_disk_key(key) && !is_cdrom(value) => {
+                    let how = if self.full { "full" } else { "linked" };
+                    let volid = drive_volid(value).unwrap_or_default();
+                    log(
+                        world,
+                        step.task,
+                        format!("create {how} clone of drive {key} ({volid})"),
+                    );
+                }
+                _ if is_cloudinit(value) => self.copy_cloudinit(world, step, (key, value), &mut config),
+                _ => config.set(key, value),
+            }
+        }
+        let fallback = || format!("Copy-of-VM-{}", source.get("name").unwrap_or("no-name"));
+        config.set("name", self.name.clone().unwrap_or_else(fallback));
+        if let Some(description) = &self.description {
+            match values::trim_newlines(description) {
+                "" => drop(config.remove("description")),
+                text => config.set("description", text),
+            }
+        }
+        config.set("lock", "clone");
+        world.vm_mut(&step.node, self.newid)?.config = config;
+        Ok(())
+    }
+
+    fn copy_cloudinit(
+        &self,
+        world: &mut World,
+        step: &Step,
+        (key, value): (&str, &str),
+        config: &mut VmConfig,
+    ) {
+        let Some((storage, _)) = drive_volid(value).and_then(split_volid) else {
+            return;
+        };
+        let storage = self.storage.as_deref().unwrap_or(storage);
+        let name = format!("{0}/vm-{0}-cloudinit.qcow2", self.newid);
+        config.set(key, format!("{storage}:{name},media=cdrom,size=4M"));
+        let volume = Volume {
+            size: 4 << 20,
+            vmid: self.newid,
+            created: world.now,
+            base: None,
+        };
+        if let Some(storage) = world.storages.get_mut(storage) {
+            storage.add(&step.node, &name, volume);
+        }
+    }
+
+    fn finish(&self, world: &mut World, step: &Step) -> Outcome<()> {
+        let source = world.vm(&step.node, self.source)?.config.clone();
+        let mut config = world.vm(&step.node, self.newid)?.config.clone();
+        for (key, value) in source.disks() {
+            let drive = self.copy_disk(world, step, value)?;
+            config.set(key, drive);
+        }
+        config.remove("lock");
+        world.check_writable(&self.file(step))?;
+        let vm = world.vm_mut(&step.node, self.newid)?;
+        vm.config = config;
+        vm.node.clone_from(&self.target);
+        if let Some(pool) = &self.pool {
+            world.pools.join(pool, self.newid);
+        }
+        Ok(())
+    }
+
+    fn copy_disk(&self, world: &mut World, step: &Step, drive: &str) -> Outcome<String> {
+        let (origin, name) = drive_volid(drive).and_then(split_volid).unwrap_or_default();
+        let to = if self.full {
+            self.storage.as_deref().unwrap_or(origin)
+        } else {
+            origin
+        };
+        let size = size_of(drive).unwrap_or(0);
+        let base = (!self.full).then(|| own_name(name).to_owned());
+        let now = world.now;
+        let Some(storage) = world.storages.get_mut(to) else {
+            return Err(Refusal::died(format!(
+                "clone failed: storage '{to}' does not exist"
+            )));
+        };
+        let new = storage.next_disk(&step.node, self.newid);
+        storage.add(
+            &step.node,
+            &new,
+            Volume {
+                size,
+                vmid: self.newid,
+                created: now,
+                base: base.clone(),
+            },
+        );
+        let path = base.map_or_else(|| new.clone(), |base| format!("{base}/{new}"));
+        let rest = drive.split(',').skip(1).filter(|part| !part.starts_with("size="));
+        let (first, last) = (format!("{to}:{path}"), format!("size={}", format_size(size)));
+        let parts = [first.as_str()].into_iter().chain(rest).chain([last.as_str()]);
+        Ok(parts.collect::<Vec<_>>().join(","))
+    }
+
+    /// Removes the target if it is still this clone's.
+    pub fn clean_up(&self, world: &mut World, step: &Step) {
+        let ours = world
+            .flocks
+            .get(&self.newid)
+            .is_some_and(|holds| holds.iter().any(|hold| hold.task == step.task));
+        if ours && let Some(vm) = world.erase(self.newid) {
+            world.erase_volumes(&vm, true);
+        }
+    }
+
+    /// The exit status after a signal.
+    pub fn interrupted(&self) -> String {
+        if !self.full {
+            return "clone failed: interrupted by signal".to_owned();
+        }
+        let images = "/var/lib/vz/images";
+        format!(
+            "clone failed: copy failed: command '/usr/bin/qemu-img convert -p -n -f qcow2 -O qcow2 \
+             {images}/{0}/base-{0}-disk-0.qcow2 zeroinit:{images}/{1}/vm-{1}-disk-0.qcow2' failed: interrupted by signal",
+            self.source, self.newid
+        )
+    }
+
+    fn file(&self, step: &Step) -> String {
+        format!("nodes/{}/qemu-server/{}.conf", step.node, self.newid)
+    }
+}
+
+fn is_cdrom(drive: &str) -> bool {
+    drive.contains("media=cdrom")
+}
+
+fn is_cloudinit(drive: &str) -> bool {
+    is_cdrom(drive) && drive.contains("-cloudinit")
+}

@@ -1,0 +1,283 @@
+//! Starting and stopping a simulator, and what its parts share.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::control;
+use crate::control::faults::Faults;
+use crate::control::requests::Requests;
+use crate::http::{Listener, bind, tls};
+use crate::model::seed::{self, Size};
+use crate::model::world::{Durations, World};
+
+/// How to set a simulator up.
+#[derive(Debug, Clone)]
+pub struct SimConfig {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Where the control port listens.
+    pub control: SocketAddr,
+    /// How many nodes.
+    pub nodes: u32,
+    /// Processors of each node.
+    pub cores: u64,
+    /// Bytes of memory of each node.
+    pub memory: u64,
+    /// Bytes of storage of each node.
+    pub disk: u64,
+    /// Whether there is a storage that all nodes share.
+    pub shared_storage: bool,
+    /// How long work takes.
+    pub durations: Durations,
+    /// How old published statistics may be; zero: never old.
+    pub stats_lag: Duration,
+    /// How long a refused login waits for its answer.
+    pub auth_delay: Duration,
+    /// The seed of all randomness; none: another one each time.
+    pub seed: Option<u64>,
+    /// Where the authority's certificate is written; none: nowhere.
+    pub dir: Option<PathBuf>,
+}
+
+impl Default for SimConfig {
+    fn default() -> Self {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            listen: loopback,
+            control: loopback,
+            nodes: 3,
+            cores: 16,
+            memory: 64 << 30,
+            disk: 1 << 40,
+            shared_storage: false,
+            durations: Durations::default(),
+            stats_lag: Duration::from_secs(10),
+            auth_delay: Duration::from_secs(3),
+            seed: None,
+            dir: None,
+        }
+    }
+}
+
+/// Why a simulator did not start.
+#[derive(Debug, Error)]
+pub enum SimError {
+    /// The certificates.
+    #[error("failed to make the certificates")]
+    Certificates {
+        /// Why.
+        #[source]
+        source: tls::TlsError,
+    },
+    /// A socket.
+    #[error("failed to listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The certificate file.
+    #[error("failed to write {path}")]
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A Proxmox VE simulator.
+#[derive(Debug, Clone, Copy)]
+pub struct Sim;
+
+/// A running simulator; it stops when this is dropped.
+pub struct SimHandle {
+    /// Where the API is: `https://127.0.0.1:PORT`.
+    pub url: String,
+    /// Where the control port is: `http://127.0.0.1:PORT`.
+    pub control_url: String,
+    /// The authority's certificate.
+    pub ca_pem: String,
+    /// The file that holds it, if a folder was given.
+    pub ca_file: Option<PathBuf>,
+    /// The SHA-256 fingerprint of the server's certificate, as Proxmox shows it.
+    pub fingerprint: String,
+    /// The service token: `USER@REALM!ID=SECRET`.
+    pub token: String,
+    /// Root's token.
+    pub root_token: String,
+    /// The pool of the service token.
+    pub pool: String,
+    /// The template of each node.
+    pub templates: Vec<(String, u32)>,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+}
+
+/// What the API, the control port and the listener share.
+pub struct Shared {
+    world: Mutex<World>,
+    requests: Mutex<Requests>,
+    faults: Mutex<Faults>,
+    /// The time.
+    pub clock: Clock,
+    /// How long a refused login waits.
+    pub auth_delay: Duration,
+    /// Whether the API takes connections.
+    pub door: watch::Sender<bool>,
+    fingerprint: String,
+    config: SimConfig,
+    seed: u64,
+}
+
+impl Shared {
+    /// The cluster, brought up to the present.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        let mut world = lock(&self.world);
+        world.advance(self.clock.now());
+        world
+    }
+
+    /// The log of requests.
+    pub fn requests(&self) -> MutexGuard<'_, Requests> {
+        lock(&self.requests)
+    }
+
+    /// The faults that are armed.
+    pub fn faults(&self) -> MutexGuard<'_, Faults> {
+        lock(&self.faults)
+    }
+
+    /// Puts everything back to how it was at the start; secrets stay the same.
+    pub fn reset(&self) {
+        *self.world() = fresh(&self.config, self.seed, (&self.clock, &self.fingerprint));
+        *self.requests() = Requests::default();
+        *self.faults() = Faults::default();
+        self.door.send_replace(true);
+    }
+}
+
+/// A lock that a panic elsewhere does not poison for good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn fresh(config: &SimConfig, seed: u64, (clock, fingerprint): (&Clock, &str)) -> World {
+    let mut world = World::empty(clock.now(), seed, config.durations, config.stats_lag);
+    fingerprint.clone_into(&mut world.datacenter.fingerprint);
+    let size = Size {
+        nodes: config.nodes,
+        cores: config.cores,
+        memory: config.memory,
+        disk: config.disk,
+        shared_storage: config.shared_storage,
+    };
+    seed::fill(&mut world, &size);
+    world
+}
+
+impl Sim {
+    /// Starts a simulator in the present runtime.
+    ///
+    /// # Errors
+    /// If an address cannot be listened on, or certificates not be made or written.
+    pub async fn start(config: SimConfig) -> Result<SimHandle, SimError> {
+        let identity = tls::identity().map_err(|source| SimError::Certificates { source })?;
+        let ca_file = write_ca(&config, &identity.ca_pem).await?;
+        let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
+        let clock = Clock::system();
+        let shared = Arc::new(Shared {
+            world: Mutex::new(fresh(&config, seed, (&clock, &identity.fingerprint))),
+            requests: Mutex::new(Requests::default()),
+            faults: Mutex::new(Faults::default()),
+            clock,
+            auth_delay: config.auth_delay,
+            door: watch::Sender::new(true),
+            fingerprint: identity.fingerprint.clone(),
+            config: config.clone(),
+            seed,
+        });
+        let (api, address) = listen(config.listen)?;
+        let (control, control_address) = listen(config.control)?;
+        let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let listener = Listener::new(Arc::clone(&shared), identity.config, address, stop.clone());
+        tracker.spawn(listener.run(api));
+        tracker.spawn(control::serve(Arc::clone(&shared), control, stop.clone()));
+        tracker.close();
+        let world = shared.world();
+        Ok(SimHandle {
+            url: format!("https://{address}"),
+            control_url: format!("http://{control_address}"),
+            ca_pem: identity.ca_pem,
+            ca_file,
+            fingerprint: identity.fingerprint,
+            token: token_text(&world, seed::USER, seed::TOKEN),
+            root_token: token_text(&world, "root@pam", "t1"),
+            pool: seed::POOL.to_owned(),
+            templates: templates(&world),
+            stop,
+            tracker,
+        })
+    }
+}
+
+async fn write_ca(config: &SimConfig, pem: &str) -> Result<Option<PathBuf>, SimError> {
+    let Some(dir) = &config.dir else { return Ok(None) };
+    let path = dir.join("pve-root-ca.pem");
+    let written = async {
+        tokio::fs::create_dir_all(dir).await?;
+        tokio::fs::write(&path, pem).await
+    };
+    written.await.map_err(|source| SimError::Write {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Some(path))
+}
+
+fn listen(address: SocketAddr) -> Result<(tokio::net::TcpListener, SocketAddr), SimError> {
+    let wrap = |source| SimError::Listen { address, source };
+    let listener = bind(address).map_err(wrap)?;
+    let bound = listener.local_addr().map_err(wrap)?;
+    Ok((listener, bound))
+}
+
+fn token_text(world: &World, user: &str, token: &str) -> String {
+    let secret = world
+        .access
+        .users
+        .get(user)
+        .and_then(|user| user.tokens.get(token))
+        .map(|token| token.secret.as_str());
+    format!("{user}!{token}={}", secret.unwrap_or_default())
+}
+
+fn templates(world: &World) -> Vec<(String, u32)> {
+    let templates = world.vms.values().filter(|vm| vm.config.template());
+    templates.map(|vm| (vm.node.clone(), vm.vmid)).collect()
+}
+
+impl SimHandle {
+    /// Stops the simulator and waits for its last connection.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.tracker.wait().await;
+    }
+}
+
+impl Drop for SimHandle {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

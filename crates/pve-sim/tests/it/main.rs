@@ -1,0 +1,26 @@
+//! The simulator over real HTTPS, against what the real daemon was recorded to answer.
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod binary;
+#[cfg(test)]
+mod clone;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
+mod firewall;
+#[cfg(test)]
+mod lists;
+#[cfg(test)]
+mod power;
+#[cfg(test)]
+mod rig;
+#[cfg(test)]
+mod robustness;
+#[cfg(test)]
+mod transcripts;
+#[cfg(test)]
+mod transport;

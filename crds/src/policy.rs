@@ -1,0 +1,182 @@
+//! Admission policies that belong to the kinds: rules that CEL in a definition can't state, since they concern verbs.
+
+use k8s_openapi::api::admissionregistration::v1::{
+    MatchCondition, MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBindingSpec, ValidatingAdmissionPolicySpec,
+    Validation,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::common::{GROUP, VERSION};
+
+/// Name of the policy that keeps a Machine until its teardown is finished.
+pub const MACHINE_DELETION: &str = "machine-deletion.decent-cloud.org";
+
+/// Name of the policy that says what a provider may change of what is made for it.
+pub const PROVIDER_HANDS: &str = "provider-hands.decent-cloud.org";
+/// Name of the policy that says what of a Machine's status a provider may change.
+pub const PROVIDER_DECISION: &str = "provider-decision.decent-cloud.org";
+const SAYS: &str = "a provider changes annotations of Slots and Machines, and status.decision and status.decisionMessage \
+                    of Machines; the rest is the operator's";
+
+/// A policy and what puts it in force.
+pub type Policy = (ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding);
+
+/// Every policy.
+#[must_use]
+pub fn all() -> Vec<Policy> {
+    vec![machine_deletion(), provider_hands(), provider_decision()]
+}
+
+/// Refuses to delete a Machine whose teardown is not finished: its VM would be left behind.
+#[must_use]
+pub fn machine_deletion() -> Policy {
+    let spec = ValidatingAdmissionPolicySpec {
+        match_constraints: Some(on(&["DELETE"], &["machines"])),
+        validations: Some(vec![validation(
+            "has(oldObject.status) && has(oldObject.status.ended)",
+            "a Machine is deleted only after its teardown is finished: cancel or delete its Contract instead",
+        )]),
+        ..ValidatingAdmissionPolicySpec::default()
+    };
+    policy(MACHINE_DELETION, spec)
+}
+
+/// Fields of a Machine's status that only the operator writes.
+const OPERATORS: &[&str] = &[
+    "observedGeneration",
+    "slot",
+    "task",
+    "vm",
+    "waiting",
+    "lastError",
+    "phaseTimes",
+    "restarts",
+    "ended",
+    "conditions",
+];
+
+/// A provider annotates Slots and Machines; roles can't tell fields apart, so this does.
+#[must_use]
+pub fn provider_hands() -> Policy {
+    let spec = ValidatingAdmissionPolicySpec {
+        match_constraints: Some(on(&["UPDATE"], &["slots", "machines", "machines/status"])),
+        match_conditions: Some(by_a_provider()),
+        validations: Some(vec![
+            validation("object.spec == oldObject.spec", SAYS),
+            validation(
+                "object.metadata.?labels == oldObject.metadata.?labels && \
+                 object.metadata.?finalizers == oldObject.metadata.?finalizers && \
+                 object.metadata.?ownerReferences == oldObject.metadata.?ownerReferences",
+                SAYS,
+            ),
+        ]),
+        ..ValidatingAdmissionPolicySpec::default()
+    };
+    policy(PROVIDER_HANDS, spec)
+}
+
+/// A provider decides about Machines and writes nothing else of their status.
+#[must_use]
+pub fn provider_decision() -> Policy {
+    // The API server fills in an empty list of conditions with the first write of a status.
+    let held = |object: &str, field: &str| match field {
+        "conditions" => format!("{object}.?status.?conditions.orValue([])"),
+        _ => format!("{object}.?status.?{field}"),
+    };
+    let same = |field: &&str| format!("{} == {}", held("object", field), held("oldObject", field));
+    let kept: Vec<String> = OPERATORS.iter().map(same).collect();
+    let spec = ValidatingAdmissionPolicySpec {
+        match_constraints: Some(on(&["UPDATE"], &["machines", "machines/status"])),
+        match_conditions: Some(by_a_provider()),
+        validations: Some(vec![validation(&kept.join(" && "), SAYS)]),
+        ..ValidatingAdmissionPolicySpec::default()
+    };
+    policy(PROVIDER_DECISION, spec)
+}
+
+fn by_a_provider() -> Vec<MatchCondition> {
+    let expression =
+        "request.userInfo.username == 'system:serviceaccount:' + request.namespace + ':provider'";
+    vec![MatchCondition {
+        name: "by-a-provider".into(),
+        expression: expression.into(),
+    }]
+}
+
+fn on(operations: &[&str], resources: &[&str]) -> MatchResources {
+    let owned = |texts: &[&str]| Some(texts.iter().map(|&text| text.to_owned()).collect());
+    MatchResources {
+        resource_rules: Some(vec![NamedRuleWithOperations {
+            api_groups: owned(&[GROUP]),
+            api_versions: owned(&[VERSION]),
+            operations: owned(operations),
+            resources: owned(resources),
+            ..NamedRuleWithOperations::default()
+        }]),
+        ..MatchResources::default()
+    }
+}
+
+fn validation(expression: &str, message: &str) -> Validation {
+    Validation {
+        expression: expression.to_owned(),
+        message: Some(message.to_owned()),
+        reason: Some("Forbidden".into()),
+        ..Validation::default()
+    }
+}
+
+fn policy(name: &str, spec: ValidatingAdmissionPolicySpec) -> Policy {
+    let policy = ValidatingAdmissionPolicy {
+        metadata: named(name),
+        spec: Some(ValidatingAdmissionPolicySpec {
+            failure_policy: Some("Fail".into()),
+            ..spec
+        }),
+        ..ValidatingAdmissionPolicy::default()
+    };
+    let binding = ValidatingAdmissionPolicyBinding {
+        metadata: named(name),
+        spec: ValidatingAdmissionPolicyBindingSpec {
+            policy_name: name.to_owned(),
+            validation_actions: vec!["Deny".into()],
+            ..ValidatingAdmissionPolicyBindingSpec::default()
+        },
+    };
+    (policy, binding)
+}
+
+fn named(name: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.into()),
+        ..ObjectMeta::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_field_of_a_machines_status_is_either_the_providers_or_guarded() {
+        let (_, definition) = crate::manifests::definitions()
+            .into_iter()
+            .find(|(plural, _)| *plural == "machines")
+            .unwrap();
+        let schema = serde_json::to_value(definition).unwrap();
+        let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
+        let fields: BTreeSet<String> = schema
+            .pointer(path)
+            .unwrap()
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        let known = OPERATORS.iter().chain(&["decision", "decisionMessage"]);
+        assert_eq!(fields, known.map(|&field| field.to_owned()).collect());
+    }
+}

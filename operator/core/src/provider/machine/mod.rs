@@ -1,0 +1,10 @@
+//! The Machine: from its objects to a VM as asked.
+
+pub mod blueprint;
+pub mod configure;
+pub mod isolate;
+#[cfg(test)]
+mod laws;
+pub mod plan;
+pub mod status;
+pub mod words;

@@ -1,0 +1,219 @@
+//! One watch and one store for each kind, shared by all controllers of the process. Objects that can't be decoded stay
+//! in the store as such and stop nothing; `managedFields` are dropped, since nobody here reads them.
+
+use std::{fmt::Debug, future::Future, sync::Arc};
+
+use crds::{Account, Contract, Gateway, Machine, Offering, Pool, Provider, Slot};
+use futures::{Stream, StreamExt, stream::BoxStream};
+use k8s_openapi::NamespaceResourceScope;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, ObjectRef, Store, store::Writer},
+        watcher::{self, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+/// An object as the watch delivers it, decodable or not.
+pub type Guarded<K> = DeserializeGuard<K>;
+
+/// Objects that are read at once when a watch starts. Larger pages are no faster, and what they need for a moment
+/// stays with the process.
+const PAGE: u32 = 100;
+
+/// What a kind must be to be cached.
+pub trait Cached:
+    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
+}
+impl<K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static> Cached for K {}
+
+/// The objects of one kind, and who wants to hear of changes.
+pub struct Cache<K: Cached> {
+    store: Store<Guarded<K>>,
+    subscribers: Vec<mpsc::UnboundedSender<Arc<Guarded<K>>>>,
+    writer: Writer<Guarded<K>>,
+    events: BoxStream<'static, watcher::Result<watcher::Event<Guarded<K>>>>,
+}
+
+impl<K: Cached> Cache<K> {
+    /// Watches what this API shows.
+    fn new(api: Api<Guarded<K>>) -> Self {
+        let (store, writer) = reflector::store();
+        let events = watcher(api, watcher::Config::default().page_size(PAGE))
+            .default_backoff()
+            .modify(|object: &mut Guarded<K>| object.managed_fields_mut().clear())
+            .boxed();
+        Self {
+            store,
+            subscribers: Vec::new(),
+            writer,
+            events,
+        }
+    }
+
+    /// The objects.
+    #[must_use]
+    pub fn store(&self) -> Store<Guarded<K>> {
+        self.store.clone()
+    }
+
+    /// Every object once, then each that changes or goes; the store is updated first.
+    pub fn subscribe(&mut self) -> impl Stream<Item = Arc<Guarded<K>>> + Send + use<K> {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        self.subscribers.push(sender);
+        futures::stream::poll_fn(move |cx| receiver.poll_recv(cx))
+    }
+
+    /// Keeps the store current until dropped.
+    async fn drive(mut self) {
+        while let Some(event) = self.events.next().await {
+            match event {
+                Ok(event) => self.take(event),
+                Err(error) => tracing::warn!(
+                    kind = %K::kind(&()),
+                    "{}: the watch failed and is tried again: {}", K::kind(&()), kit::chain(&error)
+                ),
+            }
+        }
+    }
+
+    fn take(&mut self, event: watcher::Event<Guarded<K>>) {
+        self.writer.apply_watcher_event(&event);
+        match event {
+            watcher::Event::Apply(object) | watcher::Event::Delete(object) => self.tell(&Arc::new(object)),
+            watcher::Event::InitDone => self.store.state().iter().for_each(|object| self.tell(object)),
+            watcher::Event::Init | watcher::Event::InitApply(_) => {}
+        }
+    }
+
+    fn tell(&self, object: &Arc<Guarded<K>>) {
+        for subscriber in &self.subscribers {
+            // A subscriber that is gone wants nothing any more.
+            drop(subscriber.send(Arc::clone(object)));
+        }
+    }
+}
+
+/// The caches that are needed, by kind.
+pub struct Caches {
+    /// Accounts; market only.
+    pub accounts: Option<Cache<Account>>,
+    /// Contracts; market only.
+    pub contracts: Option<Cache<Contract>>,
+    /// Offerings; market only.
+    pub offerings: Option<Cache<Offering>>,
+    /// Providers.
+    pub providers: Cache<Provider>,
+    /// Pools.
+    pub pools: Cache<Pool>,
+    /// Gateways.
+    pub gateways: Cache<Gateway>,
+    /// Slots.
+    pub slots: Cache<Slot>,
+    /// Machines.
+    pub machines: Cache<Machine>,
+}
+
+impl Caches {
+    /// Caches of one namespace, or of all; the market's only when it runs.
+    #[must_use]
+    pub fn new(client: &Client, namespace: Option<&str>, market: bool) -> Self {
+        Self {
+            accounts: market.then(|| Cache::new(Api::all(client.clone()))),
+            contracts: market.then(|| Cache::new(scoped(client, namespace))),
+            offerings: market.then(|| Cache::new(scoped(client, namespace))),
+            providers: Cache::new(scoped(client, namespace)),
+            pools: Cache::new(scoped(client, namespace)),
+            gateways: Cache::new(scoped(client, namespace)),
+            slots: Cache::new(scoped(client, namespace)),
+            machines: Cache::new(scoped(client, namespace)),
+        }
+    }
+
+    /// Waits until every store has been filled once; `drive` must run meanwhile.
+    pub fn filled(&self) -> impl Future<Output = ()> + Send + use<> {
+        let waits = [
+            self.accounts.as_ref().map(filled),
+            self.contracts.as_ref().map(filled),
+            self.offerings.as_ref().map(filled),
+            Some(filled(&self.providers)),
+            Some(filled(&self.pools)),
+            Some(filled(&self.gateways)),
+            Some(filled(&self.slots)),
+            Some(filled(&self.machines)),
+        ];
+        async move {
+            futures::future::join_all(waits.into_iter().flatten()).await;
+        }
+    }
+
+    /// Keeps all stores current; ends only when dropped.
+    pub async fn drive(self) {
+        let Self {
+            accounts,
+            contracts,
+            offerings,
+            providers,
+            pools,
+            gateways,
+            slots,
+            machines,
+        } = self;
+        tokio::join!(
+            maybe(accounts),
+            maybe(contracts),
+            maybe(offerings),
+            providers.drive(),
+            pools.drive(),
+            gateways.drive(),
+            slots.drive(),
+            machines.drive(),
+        );
+    }
+}
+
+async fn maybe<K: Cached>(cache: Option<Cache<K>>) {
+    if let Some(cache) = cache {
+        cache.drive().await;
+    }
+}
+
+fn filled<K: Cached>(cache: &Cache<K>) -> futures::future::BoxFuture<'static, ()> {
+    let store = cache.store();
+    Box::pin(async move {
+        if store.wait_until_ready().await.is_err() {
+            tracing::error!(kind = %K::kind(&()), "{}: the watch ended before it was filled", K::kind(&()));
+        }
+    })
+}
+
+fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<Guarded<K>>
+where
+    K: Cached + Resource<Scope = NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// The decodable object of this name.
+#[must_use]
+pub fn get<K: Cached>(store: &Store<Guarded<K>>, namespace: &str, name: &str) -> Option<Arc<Guarded<K>>> {
+    let key = ObjectRef::new(name).within(namespace);
+    store.get(&key).filter(|object| object.0.is_ok())
+}
+
+/// All decodable objects that pass.
+pub fn all<K: Cached>(store: &Store<Guarded<K>>, mut pass: impl FnMut(&K) -> bool) -> Vec<Arc<Guarded<K>>> {
+    store
+        .state()
+        .into_iter()
+        .filter(|object| object.0.as_ref().is_ok_and(&mut pass))
+        .collect()
+}

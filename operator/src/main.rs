@@ -1,0 +1,12 @@
+//! The operator process.
+
+use clap::Parser;
+use operator::{args::Args, wiring};
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(wiring::run(args))
+}

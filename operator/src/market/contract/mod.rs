@@ -1,0 +1,7 @@
+//! The Contract controller.
+
+mod controller;
+mod execute;
+mod observe;
+
+pub use controller::start;

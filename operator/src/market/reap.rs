@@ -1,0 +1,120 @@
+//! Deletes Machines that have ended once their last Slot rests, whether or not their Contract still exists.
+
+use std::sync::Arc;
+
+use crds::{Machine, Slot};
+use futures::{StreamExt, future::BoxFuture};
+use kit::guarded;
+use kube::{
+    ResourceExt,
+    runtime::{
+        controller::{Action, Config, Controller as Runner},
+        reflector::ObjectRef,
+    },
+};
+use operator_core::market::reap::is_due;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Error, Key, Shared,
+    error::{at, policy},
+    labels::{Controller, Outcome, Step},
+    status::api,
+};
+use crate::caches::{Caches, Guarded, get};
+
+const CONCURRENCY: u16 = 16;
+
+/// Subscribes at once; runs while the future is polled.
+///
+/// # Errors
+/// The controller ended though nobody told it to.
+pub fn start(
+    shared: Arc<Shared>,
+    caches: &mut Caches,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<(), Error>> {
+    let (machines, slots) = (caches.machines.subscribe(), caches.slots.subscribe());
+    Box::pin(async move {
+        let stopped = shutdown.clone();
+        Runner::for_shared_stream(machines, shared.machines.clone())
+            .watches_shared_stream(slots, |guard: Arc<Guarded<Slot>>| of_slot(&guard))
+            .with_config(Config::default().concurrency(CONCURRENCY))
+            .graceful_shutdown_on(async move { shutdown.cancelled().await })
+            .run(
+                reconcile,
+                |guard, error, shared| error_policy(&guard, error, &shared),
+                shared,
+            )
+            .for_each(|_| std::future::ready(()))
+            .await;
+        if stopped.is_cancelled() {
+            Ok(())
+        } else {
+            Err(Error::Ended { controller: "reaper" })
+        }
+    })
+}
+
+fn of_slot(guard: &Guarded<Slot>) -> Option<ObjectRef<Guarded<Machine>>> {
+    let slot = guard.0.as_ref().ok()?;
+    Some(ObjectRef::new(slot.spec.machine_ref.name.as_str()).within(&slot.namespace()?))
+}
+
+fn key(guard: &Guarded<Machine>) -> Key {
+    (
+        Controller::Reaper,
+        guard.namespace().unwrap_or_default(),
+        guard.name_any(),
+    )
+}
+
+async fn reconcile(guard: Arc<Guarded<Machine>>, shared: Arc<Shared>) -> Result<Action, Error> {
+    let machine = guarded::decoded(&guard).map_err(|source| Error::Undecodable { source })?;
+    if machine
+        .status
+        .as_ref()
+        .is_none_or(|status| status.ended.is_none())
+    {
+        return Ok(Action::await_change());
+    }
+    let mut measure = shared.ctx.reconciles.measure(Controller::Reaper);
+    measure.outcome(Outcome::Failed);
+    let slots = slots_of(&shared, machine);
+    let refs: Vec<&Slot> = slots.iter().filter_map(|guard| guard.0.as_ref().ok()).collect();
+    let due = is_due(machine, &refs);
+    if due {
+        let api = api::<Machine>(&shared, &machine.namespace().unwrap_or_default());
+        shared
+            .ctx
+            .writer
+            .delete_seen(&api, machine, false)
+            .await
+            .map_err(at(Step::DeleteMachine))?;
+    }
+    shared.backoff.reset(&key(&guard));
+    measure.outcome(if due { Outcome::Wrote } else { Outcome::Settled });
+    Ok(Action::await_change())
+}
+
+fn slots_of(shared: &Shared, machine: &Machine) -> Vec<Arc<Guarded<Slot>>> {
+    let uid = machine.uid().unwrap_or_default();
+    let names = shared
+        .indices
+        .by_contract
+        .of(machine.spec.contract_ref.uid.as_str());
+    names
+        .iter()
+        .filter_map(|(namespace, name)| get(&shared.slots, namespace, name))
+        .filter(|guard| {
+            guard
+                .0
+                .as_ref()
+                .is_ok_and(|slot| slot.spec.machine_ref.uid.as_str() == uid)
+        })
+        .collect()
+}
+
+fn error_policy(guard: &Guarded<Machine>, error: &Error, shared: &Shared) -> Action {
+    policy(shared, &key(guard), error)
+}

@@ -1,0 +1,366 @@
+//! One look at a Slot's VM: task, configuration, power, firewall; and if it is not where it should be, proof or the
+//! lack of it. Reads only.
+
+use std::collections::BTreeMap;
+
+use crds::{common::PowerState, machine::TaskKind};
+use dc_proxmox::{Exit, PowerStatus, Pve, TaskQuery, TaskSource, TaskStatus};
+use domain::{
+    ids::{NodeName, Vmid},
+    pve::{Class, MissingPrivilege},
+    stamp::{Found, find},
+};
+use jiff::{SignedDuration, Timestamp};
+use operator_core::provider::{
+    machine::isolate::IPFILTER,
+    seen::{FirewallSeen, Guest, Presence, Rule, TaskSeen, Why, description},
+    trouble::{StepKind, Trouble},
+};
+
+use super::memory::{Remembered, Task};
+
+/// Where and how to look.
+#[derive(Clone, Debug)]
+pub struct Scope<'a> {
+    /// The cluster.
+    pub pve: &'a Pve,
+    /// The Slot's VMID.
+    pub vmid: Vmid,
+    /// Node that the Slot names.
+    pub node: &'a str,
+    /// Template of the Slot: the id of its clone task.
+    pub template: Vmid,
+    /// Time between two looks that prove absence together.
+    pub absence_interval: SignedDuration,
+    /// Proxmox pool that our VMs are in.
+    pub pool: &'a str,
+    /// The token's identifier, `USER@REALM!ID`.
+    pub token: &'a str,
+}
+
+/// What a look found.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// The VM.
+    pub guest: Presence<Guest>,
+    /// Our last task on it.
+    pub task: TaskSeen,
+}
+
+/// Looks once.
+pub async fn look(scope: &Scope<'_>, memory: &mut Remembered, now: Timestamp) -> Look {
+    let task = match settle_task(scope.pve, memory, now).await {
+        Ok(task) => task,
+        Err(why) => {
+            return Look {
+                guest: Presence::Unknown(why),
+                task: TaskSeen::None,
+            };
+        }
+    };
+    if matches!(task, TaskSeen::Running { .. }) || memory.untouched {
+        let guest = Presence::Unknown(Why::LooksFree { again_at: now });
+        return Look { guest, task };
+    }
+    let guest = match find_guest(scope, memory, now).await {
+        Ok(guest) => guest,
+        Err(e) => Presence::Unknown(no_answer(&e)),
+    };
+    match (&guest, &memory.task) {
+        (Presence::Unknown(_), Some(found)) => Look {
+            guest,
+            task: TaskSeen::Running {
+                kind: found.kind,
+                since: found.since,
+            },
+        },
+        _ => Look {
+            guest,
+            task: TaskSeen::None,
+        },
+    }
+}
+
+fn no_answer(e: &dc_proxmox::Error) -> Why {
+    Why::NoAnswer {
+        class: e.class(),
+        text: e.to_string(),
+    }
+}
+
+/// Where our last task stands; an ended one leaves its result in the memory.
+async fn settle_task(pve: &Pve, memory: &mut Remembered, now: Timestamp) -> Result<TaskSeen, Why> {
+    let Some(task) = memory.task.clone() else {
+        return Ok(TaskSeen::None);
+    };
+    match pve.task_status(&task.upid).await {
+        Ok(status) => Ok(ended(memory, &task, status, now)),
+        Err(e) if e.class() == Class::Gone => {
+            (memory.task, memory.permit) = (None, None);
+            Ok(TaskSeen::None)
+        }
+        Err(e) => Err(no_answer(&e)),
+    }
+}
+
+/// Takes note of a task's end.
+pub fn ended(memory: &mut Remembered, task: &Task, status: TaskStatus, now: Timestamp) -> TaskSeen {
+    let TaskStatus::Ended { exit } = status else {
+        memory.task = Some(task.clone());
+        return TaskSeen::Running {
+            kind: task.kind,
+            since: task.since,
+        };
+    };
+    (memory.task, memory.permit) = (None, None);
+    match exit {
+        Exit::Ok | Exit::Warnings(_) => {
+            memory.trouble = None;
+            memory.destroyed = task.kind == TaskKind::Destroy;
+            memory.cloned |= task.kind == TaskKind::Clone;
+            TaskSeen::None
+        }
+        Exit::Failed(text) => {
+            let class = Exit::Failed(text.clone()).class().unwrap_or(Class::Provider);
+            let step = step_of(task.kind);
+            let told = format!("{} ended with: {text}", act_of(task.kind));
+            memory.trouble = Some(Trouble::again(memory.trouble.as_ref(), step, class, told, now));
+            TaskSeen::None
+        }
+    }
+}
+
+const fn step_of(kind: TaskKind) -> StepKind {
+    match kind {
+        TaskKind::Clone => StepKind::Clone,
+        TaskKind::Resize => StepKind::Grow,
+        TaskKind::Start => StepKind::Start,
+        TaskKind::Shutdown | TaskKind::Stop => StepKind::Stop,
+        TaskKind::Destroy => StepKind::Destroy,
+    }
+}
+
+const fn act_of(kind: TaskKind) -> &'static str {
+    match kind {
+        TaskKind::Clone => "The clone",
+        TaskKind::Resize => "Growing the disk",
+        TaskKind::Start => "Starting",
+        TaskKind::Shutdown => "Shutting down",
+        TaskKind::Stop => "Stopping",
+        TaskKind::Destroy => "Destroying",
+    }
+}
+
+async fn find_guest(
+    scope: &Scope<'_>,
+    memory: &mut Remembered,
+    now: Timestamp,
+) -> Result<Presence<Guest>, dc_proxmox::Error> {
+    let hint = memory.node.clone().unwrap_or_else(|| scope.node.to_owned());
+    if let Some(guest) = read_guest(scope.pve, &hint, scope.vmid).await? {
+        return Ok(seen(memory, guest, now));
+    }
+    let listed = scope.pve.resources().await?;
+    if let Some(row) = listed.vm(scope.vmid).filter(|row| row.node != hint)
+        && let Some(guest) = read_guest(scope.pve, &row.node, scope.vmid).await?
+    {
+        return Ok(seen(memory, guest, now));
+    }
+    if scope.pve.vmid_free(scope.vmid).await? {
+        return looks_free(scope, memory, now).await;
+    }
+    memory.free_since = None;
+    if let Some(task) = running_clone(scope, now).await? {
+        memory.task = Some(task);
+        return Ok(Presence::Unknown(Why::LooksFree { again_at: now }));
+    }
+    // The clone may have ended between the first read and the last: look once more before calling it hidden.
+    if let Some(guest) = read_guest(scope.pve, scope.node, scope.vmid).await? {
+        return Ok(seen(memory, guest, now));
+    }
+    if let Some(missing) = blindness(scope).await? {
+        memory.hidden_since = None;
+        return Ok(Presence::Unknown(missing));
+    }
+    let since = *memory.hidden_since.get_or_insert(now);
+    Ok(Presence::Unknown(Why::Hidden { since }))
+}
+
+/// Whether it is us who can't see, rather than the VM that is none of ours.
+async fn blindness(scope: &Scope<'_>) -> Result<Option<Why>, dc_proxmox::Error> {
+    const SIGHT: &str = "VM.Audit";
+    let own = format!("/pool/{}", scope.pool);
+    let held = scope.pve.permissions().await?;
+    if [own.as_str(), "/pool", "/vms", "/"]
+        .iter()
+        .any(|path| held.has(path, SIGHT))
+    {
+        return Ok(None);
+    }
+    let text = format!("the token may not see VMs of the Proxmox pool {}", scope.pool);
+    let privilege = Some(MissingPrivilege {
+        path: own,
+        privilege: SIGHT.to_owned(),
+    });
+    Ok(Some(Why::NoAnswer {
+        class: Class::Denied { privilege },
+        text,
+    }))
+}
+
+/// A VM that is being cloned by something that is not our task shows nothing to prove: it counts as hidden.
+fn seen(memory: &mut Remembered, guest: Guest, now: Timestamp) -> Presence<Guest> {
+    memory.free_since = None;
+    if guest.lock() == Some("clone") && find(description(&guest)) == Found::Nothing {
+        let since = *memory.hidden_since.get_or_insert(now);
+        return Presence::Unknown(Why::Hidden { since });
+    }
+    memory.hidden_since = None;
+    memory.node = Some(guest.node.clone());
+    Presence::Present(guest)
+}
+
+/// Free is absent only with quorum, and after our own destroy task or in two looks apart.
+async fn looks_free(
+    scope: &Scope<'_>,
+    memory: &mut Remembered,
+    now: Timestamp,
+) -> Result<Presence<Guest>, dc_proxmox::Error> {
+    memory.hidden_since = None;
+    if !scope.pve.cluster_status().await?.quorate {
+        memory.free_since = None;
+        return Ok(Presence::Unknown(Why::NoQuorum));
+    }
+    let since = *memory.free_since.get_or_insert(now);
+    let again_at = since.checked_add(scope.absence_interval).unwrap_or(now);
+    if memory.destroyed || (since < now && now >= again_at) {
+        return Ok(Presence::Absent);
+    }
+    Ok(Presence::Unknown(Why::LooksFree { again_at }))
+}
+
+/// Our own clone to this VMID, if it runs: the first line of its log is the only place that names the new id.
+async fn running_clone(scope: &Scope<'_>, now: Timestamp) -> Result<Option<Task>, dc_proxmox::Error> {
+    let Ok(node) = node_name(scope.node) else {
+        return Ok(None);
+    };
+    let query = TaskQuery {
+        source: TaskSource::Active,
+        since: None,
+    };
+    let template = scope.template.to_string();
+    for row in scope.pve.node_tasks(&node, query).await? {
+        let ours = row
+            .token
+            .as_ref()
+            .is_none_or(|id| format!("{}!{id}", row.user) == scope.token);
+        if row.exit.is_some() || !ours || row.upid.kind() != "qmclone" || row.upid.id() != template {
+            continue;
+        }
+        let log = scope.pve.task_log(&row.upid, 1).await?;
+        if log.iter().any(|line| names(line, scope.vmid)) {
+            return Ok(Some(Task {
+                upid: row.upid,
+                kind: TaskKind::Clone,
+                since: now,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+fn names(line: &str, vmid: Vmid) -> bool {
+    let id = vmid.to_string();
+    line.split_whitespace().last() == Some(id.as_str())
+}
+
+/// The VM on this node; None when it is not there or may not be read.
+///
+/// # Errors
+/// No usable answer.
+pub async fn read_guest(pve: &Pve, node: &str, vmid: Vmid) -> Result<Option<Guest>, dc_proxmox::Error> {
+    let Ok(name) = node_name(node) else {
+        return Ok(None);
+    };
+    let config = match pve.vm_config(&name, vmid).await {
+        Ok(config) => config,
+        Err(e) if is_elsewhere(&e) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let power = match pve.vm_current(&name, vmid).await {
+        Ok(current) => match current.status {
+            PowerStatus::Running => Some(PowerState::Running),
+            PowerStatus::Stopped => Some(PowerState::Stopped),
+            PowerStatus::Unknown | PowerStatus::Other(_) => None,
+        },
+        Err(e) if is_elsewhere(&e) => None,
+        Err(e) => return Err(e),
+    };
+    Ok(Some(Guest {
+        node: node.to_owned(),
+        vmid,
+        config: config.values,
+        digest: config.digest,
+        power,
+        firewall: None,
+    }))
+}
+
+/// Not there, or not for us to know. A refused token is neither: it says nothing about the VM.
+fn is_elsewhere(e: &dc_proxmox::Error) -> bool {
+    match e.class() {
+        Class::Gone => true,
+        Class::Denied { .. } => e.answer().is_some_and(|answer| answer.status == 403),
+        _ => false,
+    }
+}
+
+/// The VM's firewall.
+///
+/// # Errors
+/// No usable answer.
+pub async fn read_firewall(pve: &Pve, guest: &Guest) -> Result<FirewallSeen, dc_proxmox::Error> {
+    let Ok(node) = node_name(&guest.node) else {
+        return Ok(FirewallSeen::default());
+    };
+    let (options, rules, sets) = tokio::try_join!(
+        pve.firewall_options(&node, guest.vmid),
+        pve.firewall_rules(&node, guest.vmid),
+        pve.ipsets(&node, guest.vmid),
+    )?;
+    let ipfilter = if sets.iter().any(|name| name == IPFILTER) {
+        let members = pve.ipset(&node, guest.vmid, IPFILTER).await?;
+        Some(
+            members
+                .into_iter()
+                .map(|m| if m.nomatch { format!("!{}", m.cidr) } else { m.cidr })
+                .collect(),
+        )
+    } else {
+        None
+    };
+    Ok(FirewallSeen {
+        options: options.values,
+        rules: rules.into_iter().map(rule).collect(),
+        ipfilter,
+    })
+}
+
+fn rule(rule: dc_proxmox::Rule) -> Rule {
+    let narrowed: BTreeMap<String, String> = rule.other;
+    Rule {
+        direction: rule.kind,
+        action: rule.action,
+        source: rule.source,
+        enabled: rule.enable,
+        extra: rule.dest.is_some() || !narrowed.is_empty(),
+    }
+}
+
+/// A node's name as the client takes it.
+///
+/// # Errors
+/// A name that Proxmox would not have.
+pub fn node_name(text: &str) -> Result<NodeName, domain::ids::IdError> {
+    text.parse()
+}

@@ -1,0 +1,90 @@
+//! What this process remembers about Slots between passes. Everything here can be lost: a new process looks again.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crds::machine::TaskKind;
+use dc_proxmox::Permit;
+use domain::{ids::Uid, pve::Upid};
+use jiff::Timestamp;
+use operator_core::provider::trouble::Trouble;
+
+/// What is remembered about one Slot.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// This process made the Slot and has not asked for its clone yet: there is nothing to look at.
+    pub untouched: bool,
+    /// A task that was started or found, and not yet seen to end.
+    pub task: Option<Task>,
+    /// Our clone to this VMID ended well: what is there and cannot be seen is ours, taken out of our sight.
+    pub cloned: bool,
+    /// Keeps others from cloning on the node while ours runs.
+    pub permit: Option<Permit>,
+    /// Since when the VMID is taken by something unseen.
+    pub hidden_since: Option<Timestamp>,
+    /// Since when the VMID looks free.
+    pub free_since: Option<Timestamp>,
+    /// Our own destroy task ended well: what looks free is absent.
+    pub destroyed: bool,
+    /// The last failure.
+    pub trouble: Option<Trouble>,
+    /// Node that the VM was last seen on.
+    pub node: Option<String>,
+}
+
+/// A task of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Its identifier.
+    pub upid: Upid,
+    /// What it does.
+    pub kind: TaskKind,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A Slot's memory; one pass holds it at a time.
+pub type Cell = Arc<tokio::sync::Mutex<Remembered>>;
+
+/// The memories of all Slots.
+#[derive(Debug, Default)]
+pub struct Memory {
+    cells: Mutex<HashMap<Uid, Cell>>,
+}
+
+impl Memory {
+    /// The memory of a Slot, empty at first.
+    #[must_use]
+    pub fn of(&self, slot: &Uid) -> Cell {
+        Arc::clone(
+            self.cells
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(*slot)
+                .or_default(),
+        )
+    }
+
+    /// Starts the memory of a Slot that this process has just created.
+    pub fn created(&self, slot: &Uid) {
+        let fresh = Remembered {
+            untouched: true,
+            ..Remembered::default()
+        };
+        let cell = Arc::new(tokio::sync::Mutex::new(fresh));
+        self.cells
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(*slot, cell);
+    }
+
+    /// Forgets a Slot that is gone.
+    pub fn forget(&self, slot: &Uid) {
+        self.cells
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(slot);
+    }
+}

@@ -1,0 +1,121 @@
+"""Fixtures: the API server of the run, the hub's operator, and a market of its own for each story."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from decent.cluster import Cluster
+from decent.market import Market, Private
+from decent.operator import SYSTEM, Operator
+from decent.plane import Plane
+from decent.process import alive
+from decent.settings import kubeconfig, testbed_dir
+
+HUB = pytest.StashKey[Operator]()
+MARKET = pytest.StashKey[Market]()
+
+
+def hub_pid() -> Path:
+    """Where workers find the hub's operator."""
+    return testbed_dir() / "operator-hub.pid"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-hub", action="store_true", help="run without the hub's operator: stories of admission alone")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """The hub's operator runs once, in the process that collects for all workers."""
+    config = session.config
+    if hasattr(config, "workerinput") or config.option.collectonly or config.option.no_hub:
+        return
+    with Cluster(kubeconfig()) as cluster:
+        cluster.ensure_namespace(SYSTEM)
+    config.stash[HUB] = Operator(kubeconfig(), testbed_dir(), replica="hub", request_limit="10m").start()
+    hub_pid().write_text(str(config.stash[HUB].process.pid))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hub := session.config.stash.get(HUB, None):
+        code = hub.stop()
+        panics = [line for line in hub.log.read_text(errors="replace").splitlines() if "panicked" in line]
+        if code != 0 or panics:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            print(f"\nthe hub's operator ended with {code}:\n{hub.tail()}", *panics, sep="\n")
+
+
+class Scheduling(LoadScopeScheduling):
+    """Every story by itself to the next free worker; those that share the second control plane to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "private" if "test_private_hub.py" in nodeid else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    return Scheduling(config, log)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    with Cluster(kubeconfig()) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def hub_log() -> Path:
+    """Log of the hub's operator."""
+    return testbed_dir() / "operator-hub.log"
+
+
+@pytest.fixture
+def market(cluster: Cluster, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Market]:
+    """A market of the story's own: nobody else's Proxmox, namespaces or accounts."""
+    assert alive(int(hub_pid().read_text())), "the hub's operator has ended: see the end of the run"
+    made = Market(cluster, tmp_path)
+    request.node.stash[MARKET] = made
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    """A second control plane; its stories are one group, so that it is started once."""
+    made = Plane(tmp_path_factory.mktemp("plane"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def private(plane: Plane, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Private]:
+    """A hub of the story's own: it starts the operators that it wants."""
+    made = Private(plane.cluster, tmp_path, plane=plane)
+    request.node.stash[MARKET] = made
+    yield made
+    made.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.when == "call" and report.failed and (made := item.stash.get(MARKET, None)):
+        try:
+            report.sections.append(("objects", made.dump()))
+        except Exception as error:
+            report.sections.append(("objects", f"could not be read: {error!r}"))
+        log = testbed_dir() / "operator-hub.log"
+        text = made.operators[-1].tail() if isinstance(made, Private) and made.operators else relevant(log, made)
+        report.sections.append(("operator", text))
+    return report
+
+
+def relevant(log: Path, made: Market) -> str:
+    """The hub's last log lines that concern the story, and what is no info at all."""
+    words = [t.namespace for t in made.tenants] + [s.namespace for s in made.sites] + ["panicked", '"ERROR"']
+    pattern = re.compile("|".join(map(re.escape, words)))
+    lines = [line for line in log.read_text(errors="replace").splitlines() if pattern.search(line)]
+    return "\n".join(lines[-60:])

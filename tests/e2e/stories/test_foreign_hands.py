@@ -1,0 +1,206 @@
+"""Other people's hands in Proxmox: what is not provably ours is never touched, what is ours is never lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from decent.cluster import condition
+from decent.contract import Contract, phase
+from decent.market import Market
+from decent.simulator import CLONE, CONFIG
+from decent.site import Site
+from decent.wait import steady, until
+
+DESTROY = "/nodes/{node}/qemu/{vmid}"
+
+
+def running(market: Market, **options: object) -> tuple[Site, Contract]:
+    site = market.site(**options)
+    contract = market.tenant().rent(site)
+    contract.until_holds("Provisioned")
+    return site, contract
+
+
+def untouched(site: Site, vmid: int, since: int = 0) -> bool:
+    """Nobody asked for a change of this guest; trying to clone to its id is how one learns that it is taken."""
+    return [call for call in site.sim.changes(since) if call["vmid"] == vmid] == []
+
+
+@pytest.mark.parametrize("pool", [None, "decent"], ids=["hidden-from-our-token", "in-our-pool"])
+def test_a_foreign_vm_at_our_vmid_is_never_touched(market: Market, pool: str | None) -> None:
+    site = market.site()
+    facts = {"pool": pool} if pool else {}
+    foreign = site.sim.put_vm(10000, name="backup-test", running=True, **facts)
+    contract = market.tenant().rent(site)
+    contract.until_holds("Provisioned", timeout=90)
+    assert contract.vm()["vmid"] == 10001
+    assert untouched(site, 10000)
+    assert site.sim.vm(10000) == foreign
+    slot = next(slot for slot in contract.slots() if slot["spec"]["index"] == 0)
+    assert phase(slot) == "Quarantined"
+    said = condition(slot, "Ready")
+    assert (said["status"], said["reason"]) == ("False", "Quarantined")
+    assert "10000" in said["message"]
+    assert "kubectl annotate slot ams1-0" in said["message"], "it says how a person clears it"
+    contract.cancel()
+    contract.until("left no VM", lambda: not contract.vms())
+    assert site.sim.vm(10000) == foreign
+
+
+def test_a_foreigner_that_takes_the_vmid_at_the_last_moment_is_never_touched(market: Market) -> None:
+    site = market.site()
+    held = site.sim.fault({"delay": {"ms": 1500}}, method="POST", path=CLONE)
+    contract = market.tenant().rent(site)
+    until("the clone is asked for", lambda: site.sim.faults_met(held))
+    foreign = site.sim.put_vm(10000, name="somebody-elses", running=True)
+    contract.until_holds("Provisioned", timeout=90)
+    assert contract.vm()["vmid"] == 10001
+    assert untouched(site, 10000)
+    assert site.sim.vm(10000) == foreign
+
+
+def test_a_renamed_vm_is_still_ours_and_keeps_its_new_name(market: Market) -> None:
+    site, contract = running(market)
+    vmid, mark = contract.vm()["vmid"], site.sim.mark()
+    site.sim.change_vm(vmid, name="customer-42")
+    steady("nobody renames it back", lambda: site.sim.changes(mark) == [], 3)
+    assert contract.vm()["name"] == "customer-42"
+    contract.cancel()
+    contract.until_clean()
+
+
+def test_an_admins_notes_beside_the_stamp_stay(market: Market) -> None:
+    site, contract = running(market)
+    vm = contract.vm()
+    notes = f"asked for by Eve\n{vm['config']['description']}\ndo not move"
+    site.sim.change_vm(vm["vmid"], config={"description": notes})
+    contract.patch(sshKeys=contract.get()["spec"]["sshKeys"] * 2)
+    contract.until("the keys are set", lambda: contract.vm()["config"]["sshkeys"].count("ssh-ed25519") == 2)
+    assert contract.vm()["config"]["description"] == notes
+    contract.cancel()
+    contract.until_clean()
+
+
+def test_a_vm_moved_to_another_node_is_found_and_destroyed_there(market: Market) -> None:
+    site, contract = running(market, nodes=2)
+    vm = contract.vm()
+    other = "pve2" if vm["node"] == "pve1" else "pve1"
+    site.sim.change_vm(vm["vmid"], node=other)
+    contract.patch(powerState="Stopped")
+    contract.until("it is stopped where it is", lambda: contract.vm()["status"] == "stopped")
+    contract.cancel()
+    contract.until_clean()
+
+
+def blind(site: Site, vmid: int, how: str) -> None:
+    match how:
+        case "taken-out-of-the-pool":
+            site.sim.change_vm(vmid, pool=None)
+        case "empty-list":
+            site.sim.revoke("VM.Audit", "/pool/decent")
+        case "everything-403":
+            site.sim.fault({"refuse": {"status": 403, "reason": "Permission check failed"}}, count=0)
+
+
+def seeing(site: Site, vmid: int, how: str) -> None:
+    match how:
+        case "taken-out-of-the-pool":
+            site.sim.change_vm(vmid, pool="decent")
+        case "empty-list":
+            site.sim.restore("VM.Audit", "/pool/decent")
+        case "everything-403":
+            site.sim.clear_faults()
+
+
+BLINDNESS = ["taken-out-of-the-pool", "empty-list", "everything-403"]
+
+
+@pytest.mark.parametrize("how", BLINDNESS)
+def test_blindness_destroys_and_duplicates_nothing(market: Market, how: str) -> None:
+    site, contract = running(market, agent=True)
+    contract.until_holds("Ready")
+    vmid, slot, mark = contract.vm()["vmid"], contract.slot(), site.sim.mark()
+    blind(site, vmid, how)
+    until("the operator looked", lambda: len(site.sim.requests(mark)) > 3)
+    steady("nothing is changed", lambda: site.sim.changes(mark) == [], 5)
+    assert contract.vm()["status"] == "running"
+    assert contract.slot()["metadata"]["uid"] == slot["metadata"]["uid"]
+    assert len(contract.slots()) == 1
+    assert contract.state == "Active"
+    seeing(site, vmid, how)
+    site.until_ready()
+    contract.until_holds("Ready")
+    assert len(site.sim.vms()) == 1
+
+
+@pytest.mark.parametrize("how", BLINDNESS)
+def test_blindness_proves_no_absence_at_the_end(market: Market, how: str) -> None:
+    site, contract = running(market)
+    vmid, name = contract.vm()["vmid"], contract.slot()["metadata"]["name"]
+    blind(site, vmid, how)
+    contract.cancel()
+    contract.until_state("Cancelled")
+
+    def slot() -> dict:
+        return site.cluster.get("slots", site.namespace, name)
+
+    until("the Slot is released", lambda: phase(slot()) == "Releasing")
+    steady("the Slot is not given back", lambda: phase(slot()) in ("Releasing", "Quarantined"), 4)
+    assert contract.machine(), "its Machine stays until its VM is proven absent"
+    assert site.sim.vm(vmid)
+    seeing(site, vmid, how)
+    contract.until_clean()
+
+
+def test_a_vm_swapped_before_the_teardown_is_never_touched(market: Market) -> None:
+    site, contract = running(market)
+    vmid, name = contract.vm()["vmid"], contract.slot()["metadata"]["name"]
+    site.sim.remove_vm(vmid)
+    foreign = site.sim.put_vm(vmid, name="restored-elsewhere", running=True, pool="decent")
+    mark = site.sim.mark()
+    contract.cancel()
+    until("the Slot is set aside", lambda: phase(site.cluster.get("slots", site.namespace, name)) == "Quarantined")
+    assert untouched(site, vmid, mark)
+    assert site.sim.vm(vmid) == foreign
+
+
+def test_a_stamp_changed_between_proof_and_delete_stops_the_delete(market: Market) -> None:
+    site, contract = running(market)
+    vmid = contract.vm()["vmid"]
+    held = site.sim.fault({"delay": {"ms": 1500}}, method="PUT", path=CONFIG, vmid=vmid)
+    contract.cancel()
+    until("it is about to be unprotected", lambda: site.sim.faults_met(held), 60)
+    site.sim.change_vm(vmid, config={"description": "mine now", "protection": "1"})
+    name = contract.slots()[0]["metadata"]["name"]
+    until("the Slot is set aside", lambda: phase(site.cluster.get("slots", site.namespace, name)) == "Quarantined")
+    assert not [call for call in site.sim.changes() if call["method"] == "DELETE" and call["path"].endswith(f"/{vmid}")]
+    assert site.sim.vm(vmid)["config"]["protection"] == "1"
+
+
+def test_a_vm_removed_by_somebody_else_is_not_made_again(market: Market) -> None:
+    site, contract = running(market, agent=True)
+    contract.until_holds("Ready")
+    vmid = contract.vm()["vmid"]
+    mark = site.sim.mark()
+    site.sim.remove_vm(vmid)
+    waiting = contract.until_reason("VmMissing")
+    assert waiting["actor"] == "Provider"
+    assert str(vmid) in contract.condition("Ready")["message"]
+    steady("no second VM appears", lambda: site.sim.changes(mark) == [], 3)
+    contract.cancel()
+    contract.until_clean()
+
+
+def test_a_vm_that_lost_its_stamp_is_left_alone_until_it_is_back(market: Market) -> None:
+    site, contract = running(market, agent=True)
+    contract.until_holds("Ready")
+    vm, mark = contract.vm(), site.sim.mark()
+    stamp = vm["config"]["description"]
+    site.sim.change_vm(vm["vmid"], config={"description": "cleaned up"})
+    contract.patch(powerState="Stopped")
+    contract.until_reason("OwnershipMismatch")
+    message = contract.condition("Ready")["message"] + contract.waiting["nextStep"]
+    assert stamp in message, "it says which line to put back"
+    steady("nothing is changed", lambda: site.sim.changes(mark) == [], 3)
+    site.sim.change_vm(vm["vmid"], config={"description": stamp})
+    contract.until_state("Paused")
