@@ -25,7 +25,7 @@ e2e *ARGS: tools _build
     {{ debug }}/testbed run -- just _stories {{ ARGS }}
 
 # The quick part: format, lints, docs, dependencies, purity, generated files.
-check: _build
+check: _packages _build
     tools/check.sh {{ features }} {{ debug }}/xtask
 
 # Measure, with its own baseline: ./justw bench provisioning
@@ -38,9 +38,11 @@ gen:
     cargo xtask gen
 
 # Control plane and system packages for tests and demo; a second run does nothing.
-tools:
-    @tools/system-packages.sh
+tools: _packages
     @tools/build.sh
+
+_packages:
+    @tools/system-packages.sh
 
 # One build for all recipes: a choice of packages would change features and compile much of it again.
 _build:

@@ -26,9 +26,11 @@ step format cargo fmt --all --check
 step lints cargo clippy --workspace --all-targets -- -D warnings
 step "lints with dev-flags" cargo clippy --workspace --all-targets --features "$features" -- -D warnings
 step docs env RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps
-step dependencies cargo deny --offline check bans licenses sources
+step dependencies cargo deny --locked check bans licenses sources
 step "unused dependencies" cargo machete
 step purity "$xtask" purity
+step "stories' lints" uv run --quiet --frozen --project tests/e2e ruff check tests/e2e
+step "stories' format" uv run --quiet --frozen --project tests/e2e ruff format --check tests/e2e
 step "generated files" "$xtask" gen --check
 if command -v shellcheck >/dev/null 2>&1; then
   step scripts shellcheck justw .ci/run tools/*.sh

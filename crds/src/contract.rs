@@ -110,6 +110,16 @@ pub struct Cancel {
     pub reason: Option<Line>,
 }
 
+impl Contract {
+    /// Where it is in its life; one that says nothing yet is requested.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.status
+            .as_ref()
+            .map_or(State::Requested, |status| status.state)
+    }
+}
+
 /// What became of a Contract.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

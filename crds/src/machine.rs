@@ -243,6 +243,10 @@ pub struct LastError {
     /// Its class.
     #[schemars(length(max = 32))]
     pub class: String,
+    /// The reason that conditions give for it.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub reason: String,
     /// Its text.
     #[schemars(length(max = 1024))]
     pub text: String,

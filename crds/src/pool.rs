@@ -215,6 +215,9 @@ pub struct PoolStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub version: Option<String>,
+    /// The cluster that answers. While Slots name this Pool it stays: another cluster is never taken for theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterIdentity>,
     /// Slots name this Pool: some of its fields are immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots_in_use: Option<bool>,
@@ -235,6 +238,20 @@ pub struct PoolStatus {
     #[serde(default)]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
+}
+
+/// By what a Proxmox cluster is told from others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterIdentity {
+    /// The cluster's name; a single node has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub name: Option<String>,
+    /// Its nodes.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub nodes: Vec<PveId>,
 }
 
 /// What a node has. Sizes as quantities; all from our own ledger, but `online`.

@@ -107,6 +107,16 @@ impl SlotPhase {
 }
 
 /// The phases' order as a rule on the whole object, which also holds when the status is written for the first time.
+impl Slot {
+    /// Where it is in its life; one that says nothing yet is claimed.
+    #[must_use]
+    pub fn phase(&self) -> SlotPhase {
+        self.status
+            .as_ref()
+            .map_or(SlotPhase::Claimed, |status| status.phase)
+    }
+}
+
 fn phase_rule() -> String {
     let old = "(has(oldSelf.status) ? oldSelf.status.phase : 'Claimed')";
     let new = "(has(self.status) ? self.status.phase : 'Claimed')";

@@ -74,6 +74,12 @@ pub struct BoundArgs {
     /// Time between two looks that prove absence together.
     #[arg(long, value_parser = duration, default_value = "10s")]
     pub absence_interval: Duration,
+    /// An id that is taken by something unseen is given up as lost after this.
+    #[arg(long, value_parser = duration, default_value = "10s")]
+    pub hidden_limit: Duration,
+    /// A machine that is being made is placed again once its node has been offline for this long.
+    #[arg(long, value_parser = duration, default_value = "60s")]
+    pub node_lost_after: Duration,
     /// A destruction waits this long for its route at most.
     #[arg(long, value_parser = duration, default_value = "5s")]
     pub route_wait: Duration,

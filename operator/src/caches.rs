@@ -202,6 +202,12 @@ where
     }
 }
 
+/// The object behind a guard, if it can be decoded.
+#[must_use]
+pub fn decoded<K: Cached>(guard: &Guarded<K>) -> Option<&K> {
+    guard.0.as_ref().ok()
+}
+
 /// The decodable object of this name.
 #[must_use]
 pub fn get<K: Cached>(store: &Store<Guarded<K>>, namespace: &str, name: &str) -> Option<Arc<Guarded<K>>> {

@@ -55,6 +55,10 @@ pub struct ProviderConfig {
     pub tick_interval: SignedDuration,
     /// Time between two looks that prove absence together.
     pub absence_interval: SignedDuration,
+    /// An id that is taken by something unseen is given up as lost after this.
+    pub hidden_limit: SignedDuration,
+    /// A machine that is being made is placed again once its node has been offline for this long.
+    pub node_lost_after: SignedDuration,
     /// A destruction waits this long for its route at most.
     pub route_wait: SignedDuration,
     /// A guest has this long to shut down.

@@ -259,6 +259,8 @@ fn provider_config(namespace: Option<String>, bounds: &BoundArgs, switches: &Swi
         preflight_interval: signed(bounds.preflight_interval),
         tick_interval: signed(bounds.tick_interval),
         absence_interval: signed(bounds.absence_interval),
+        hidden_limit: signed(bounds.hidden_limit),
+        node_lost_after: signed(bounds.node_lost_after),
         route_wait: signed(bounds.route_wait),
         shutdown_wait: signed(bounds.shutdown_wait),
         slot_rest: signed(bounds.slot_rest),

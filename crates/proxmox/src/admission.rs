@@ -1,4 +1,4 @@
-//! Admission: how many calls of a kind may be in flight on one node.
+//! Admission: how many clones may be in flight on one node.
 //!
 //! Proxmox has three workers a node and waits for locks; more requests only make all of them time out.
 
@@ -7,69 +7,41 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a permit is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Clones, from the request to the end of the task.
-    Clone,
-    /// Other tasks: start, stop, resize, delete.
-    Task,
-}
-
-/// How many may be in flight on each node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Clones.
-    pub clones: u32,
-    /// Other tasks.
-    pub tasks: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { clones: 2, tasks: 4 }
-    }
-}
-
-/// The right to have one call in flight; held by the caller until the call's task has ended.
+/// The right to have one clone in flight; held by the caller until its task has ended.
 #[derive(Debug)]
-#[must_use = "a dropped permit lets the next call in"]
+#[must_use = "a dropped permit lets the next clone in"]
 pub struct Permit {
     _held: OwnedSemaphorePermit,
 }
 
-type Gates = BTreeMap<(String, Kind), Arc<Semaphore>>;
+type Gates = BTreeMap<String, Arc<Semaphore>>;
 
-/// The gates of one cluster, one a node and kind. Clones share them.
-#[derive(Debug, Clone, Default)]
+/// The gates of one cluster, one a node. Copies share them.
+#[derive(Debug, Clone)]
 pub struct Admission {
-    limits: Limits,
+    clones: u32,
     gates: Arc<Mutex<Gates>>,
 }
 
 impl Admission {
-    /// Gates with these limits. A limit of 0 counts as 1.
+    /// Gates that let so many in on each node; 0 counts as 1.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(clones: u32) -> Self {
         Self {
-            limits,
+            clones: clones.max(1),
             gates: Arc::default(),
         }
     }
 
-    fn gate(&self, node: &str, kind: Kind) -> Arc<Semaphore> {
-        let limit = match kind {
-            Kind::Clone => self.limits.clones,
-            Kind::Task => self.limits.tasks,
-        };
+    fn gate(&self, node: &str) -> Arc<Semaphore> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let gate = gates.entry((node.to_owned(), kind));
-        Arc::clone(gate.or_insert_with(|| Arc::new(Semaphore::new(limit.max(1) as usize))))
+        let gate = gates.entry(node.to_owned());
+        Arc::clone(gate.or_insert_with(|| Arc::new(Semaphore::new(self.clones as usize))))
     }
 
     /// Waits for a permit, in order of arrival.
-    pub async fn enter(&self, node: &str, kind: Kind) -> Permit {
-        let gate = self.gate(node, kind);
+    pub async fn enter(&self, node: &str) -> Permit {
+        let gate = self.gate(node);
         loop {
             // Gates are never closed.
             if let Ok(held) = Arc::clone(&gate).acquire_owned().await {
@@ -77,54 +49,48 @@ impl Admission {
             }
         }
     }
-
-    /// A permit, if one is free now.
-    #[must_use]
-    pub fn try_enter(&self, node: &str, kind: Kind) -> Option<Permit> {
-        self.gate(node, kind)
-            .try_acquire_owned()
-            .ok()
-            .map(|held| Permit { _held: held })
-    }
-
-    /// How many permits are free now.
-    #[must_use]
-    pub fn free(&self, node: &str, kind: Kind) -> usize {
-        self.gate(node, kind).available_permits()
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    //! Gates by node.
+
+    use std::{future::Future, task::Poll};
+
     use super::*;
 
-    #[test]
-    fn each_node_and_kind_has_a_gate_of_its_own() {
-        let admission = Admission::new(Limits { clones: 2, tasks: 0 });
-        let first = admission.try_enter("pve1", Kind::Clone);
-        let second = admission.clone().try_enter("pve1", Kind::Clone);
-        assert!(first.is_some() && second.is_some() && admission.try_enter("pve1", Kind::Clone).is_none());
-        assert_eq!(
-            (
-                admission.free("pve2", Kind::Clone),
-                admission.free("pve1", Kind::Task)
-            ),
-            (2, 1)
-        );
-        drop(first);
-        assert_eq!(admission.free("pve1", Kind::Clone), 1);
+    /// What it gives without waiting.
+    async fn at_once<T>(wanted: impl Future<Output = T>) -> Option<T> {
+        let mut wanted = Box::pin(wanted);
+        std::future::poll_fn(|cx| {
+            Poll::Ready(match wanted.as_mut().poll(cx) {
+                Poll::Ready(value) => Some(value),
+                Poll::Pending => None,
+            })
+        })
+        .await
     }
 
     #[tokio::test]
-    async fn a_waiting_call_enters_when_a_permit_is_dropped() {
-        let admission = Admission::new(Limits { clones: 1, tasks: 1 });
-        let held = admission.enter("pve1", Kind::Clone).await;
-        let mut waiting = Box::pin(admission.enter("pve1", Kind::Clone));
-        let pending =
-            std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await;
-        assert!(pending);
-        drop(held);
-        let _entered = waiting.await;
-        assert_eq!(admission.free("pve1", Kind::Clone), 0);
+    async fn each_node_has_a_gate_of_its_own() {
+        let admission = Admission::new(2);
+        let first = admission.enter("pve1").await;
+        let _second = admission.clone().enter("pve1").await;
+        let _elsewhere = admission.enter("pve2").await;
+        assert!(at_once(admission.enter("pve1")).await.is_none());
+        drop(first);
+        assert!(at_once(admission.enter("pve1")).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_waiting_clone_enters_when_a_permit_is_dropped() {
+        let admission = Admission::new(0);
+        let held = admission.enter("pve1").await;
+        let waiting = admission.enter("pve1");
+        let (_entered, ()) = tokio::join!(waiting, async { drop(held) });
+        assert!(
+            at_once(admission.enter("pve1")).await.is_none(),
+            "it is held by the one that waited"
+        );
     }
 }

@@ -17,7 +17,7 @@ mod tolerant;
 mod transport;
 mod turns;
 
-pub use admission::{Admission, Kind, Limits, Permit};
+pub use admission::{Admission, Permit};
 pub use classify::{Answer, classify};
 pub use config::{Config, ConfigError, Endpoint, Fingerprint, Token, Trust};
 pub use error::{Error, TransportKind};

@@ -194,16 +194,17 @@ impl Pve {
     /// Grows a disk to a size in bytes; older versions do it at once and name no task.
     ///
     /// # Errors
-    /// If Proxmox refuses or there is no usable answer. Shrinking fails in the task.
+    /// If Proxmox refuses or there is no usable answer. Shrinking, and another digest, fail in the task.
     pub async fn resize(
         &self,
         node: &NodeName,
         vmid: Vmid,
-        disk: &str,
-        bytes: u64,
+        (disk, bytes): (&str, u64),
+        digest: Option<&str>,
     ) -> Result<Option<Upid>, Error> {
         let act = format!("grow disk {disk} of VM {vmid} on {node}");
-        let body = BTreeMap::from([("disk", disk.to_owned()), ("size", bytes.to_string())]);
+        let mut body = BTreeMap::from([("disk", disk.to_owned()), ("size", bytes.to_string())]);
+        body.extend(digest.map(|digest| ("digest", digest.to_owned())));
         let path = format!("/nodes/{node}/qemu/{vmid}/resize");
         let answer = self.put(&path, &body, act.clone()).await?;
         answer

@@ -20,6 +20,9 @@ pub struct Args {
     /// How many nodes: pve1, pve2, …
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=200))]
     nodes: u32,
+    /// The cluster's name.
+    #[arg(long, default_value = "testbed")]
+    cluster_name: String,
     /// Processors of each node.
     #[arg(long, default_value_t = 16)]
     cores: u64,
@@ -80,6 +83,7 @@ impl Args {
             listen,
             control,
             nodes,
+            cluster_name,
             cores,
             memory,
             disk,
@@ -111,6 +115,7 @@ impl Args {
             listen,
             control,
             nodes,
+            cluster_name,
             cores,
             memory,
             disk,

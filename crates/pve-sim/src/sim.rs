@@ -27,6 +27,8 @@ pub struct SimConfig {
     pub control: SocketAddr,
     /// How many nodes.
     pub nodes: u32,
+    /// The cluster's name.
+    pub cluster_name: String,
     /// Processors of each node.
     pub cores: u64,
     /// Bytes of memory of each node.
@@ -54,6 +56,7 @@ impl Default for SimConfig {
             listen: loopback,
             control: loopback,
             nodes: 3,
+            cluster_name: "testbed".to_owned(),
             cores: 16,
             memory: 64 << 30,
             disk: 1 << 40,
@@ -176,6 +179,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn fresh(config: &SimConfig, seed: u64, (clock, fingerprint): (&Clock, &str)) -> World {
     let mut world = World::empty(clock.now(), seed, config.durations, config.stats_lag);
     fingerprint.clone_into(&mut world.datacenter.fingerprint);
+    world.datacenter.name.clone_from(&config.cluster_name);
     let size = Size {
         nodes: config.nodes,
         cores: config.cores,

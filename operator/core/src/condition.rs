@@ -6,6 +6,23 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::reason::Reason;
 
+/// Condition: the provider takes it.
+pub const ACCEPTED: &str = "Accepted";
+/// Condition: paid, or free.
+pub const PAID: &str = "Paid";
+/// Condition: node, storage and Slot are fixed.
+pub const SCHEDULED: &str = "Scheduled";
+/// Condition: the VM is made as asked.
+pub const PROVISIONED: &str = "Provisioned";
+/// Condition: SSH answers through the gateway.
+pub const REACHABLE: &str = "Reachable";
+/// Condition: the summary.
+pub const READY: &str = "Ready";
+/// Condition, while true: on the way to what is asked.
+pub const RECONCILING: &str = "Reconciling";
+/// Condition, while true: it ended otherwise than asked.
+pub const STALLED: &str = "Stalled";
+
 /// Longest message of a condition that we write.
 pub const MESSAGE_MAX: usize = 1024;
 

@@ -112,6 +112,7 @@ reasons! {
     MissingPrivilege, Provider, "The token lacks a privilege.";
     ExcessPrivilege, Provider, "The token may do more than it should.";
     CertificateMismatch, Provider, "Proxmox shows another certificate than the one trusted.";
+    ClusterMismatch, Provider, "Another cluster answers than the one that holds the Pool's machines.";
     SecretUnreadable, Provider, "The token's Secret cannot be used.";
     TrustUnreadable, Provider, "The CA bundle or fingerprint cannot be used.";
     EndpointRefused, Provider, "The address is one that a hub never calls.";

@@ -2,7 +2,7 @@
 //! watched: a thousand accounts would mean thousands of cached objects.
 
 mod furnish;
-
+use operator_core::condition::READY;
 use std::{sync::Arc, time::Duration};
 
 use crds::{Account, AccountStatus, Contract};
@@ -14,17 +14,14 @@ use kube::{
     core::PartialObjectMeta,
     runtime::{
         WatchStreamExt,
-        controller::{Action, Config, Controller as Runner},
+        controller::{Action, Controller as Runner},
         reflector::ObjectRef,
         watcher::{self, Event},
     },
 };
 use operator_core::{
     condition::{find, holds},
-    market::{
-        account::{self, homes},
-        names::READY,
-    },
+    market::account::{self, homes},
     reason::Reason,
 };
 use tokio_util::sync::CancellationToken;
@@ -33,17 +30,21 @@ use self::furnish::{furnish, known};
 use super::{
     Error, Key, Shared,
     error::policy,
+    key,
     labels::{Controller, Outcome},
     status::{Due, store},
 };
-use crate::caches::{Caches, Guarded, get};
+use crate::{
+    caches::{Caches, Guarded, get},
+    drive::{Run, drive},
+};
 
 /// What was made is looked at again after this.
 const RECHECK: Duration = Duration::from_mins(10);
 /// A namespace that stands in the way is looked at again after this.
 const RETRY: Duration = Duration::from_secs(10);
 /// What others are still setting up is looked at again after this.
-const SOON: Duration = Duration::from_millis(500);
+const SOON: Duration = Duration::from_millis(200);
 
 /// Subscribes at once; runs while the future is polled.
 ///
@@ -60,32 +61,22 @@ pub fn start(
     let (index, of_other, of_contract) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
     let own = own.inspect(move |guard| index.indices.account(&index, guard));
     let gone = gone(Arc::clone(&shared));
+    let controller = Runner::for_shared_stream(own, shared.accounts.clone())
+        .watches_shared_stream(others, move |account: Arc<Guarded<Account>>| {
+            rivals(&of_other, &account)
+        })
+        .watches_shared_stream(contracts, move |contract: Arc<Guarded<Contract>>| {
+            claimants(&of_contract, &contract.namespace().unwrap_or_default())
+        })
+        .reconcile_on(gone);
+    let run = Run {
+        name: "account",
+        concurrency: 8,
+        shared,
+        shutdown,
+    };
     Some(Box::pin(async move {
-        let stopped = shutdown.clone();
-        Runner::for_shared_stream(own, shared.accounts.clone())
-            .watches_shared_stream(others, move |account: Arc<Guarded<Account>>| {
-                rivals(&of_other, &account)
-            })
-            .watches_shared_stream(contracts, move |contract: Arc<Guarded<Contract>>| {
-                claimants(&of_contract, &contract.namespace().unwrap_or_default())
-            })
-            .reconcile_on(gone)
-            .with_config(Config::default().concurrency(8))
-            .graceful_shutdown_on(async move { shutdown.cancelled().await })
-            .run(
-                reconcile,
-                |guard, error, shared| error_policy(&guard, error, &shared),
-                shared,
-            )
-            .for_each(|_| std::future::ready(()))
-            .await;
-        if stopped.is_cancelled() {
-            Ok(())
-        } else {
-            Err(Error::Ended {
-                controller: "account",
-            })
-        }
+        Ok(drive(controller, run, reconcile, failed).await?)
     }))
 }
 
@@ -143,10 +134,6 @@ fn rivals(shared: &Shared, guard: &Guarded<Account>) -> Vec<ObjectRef<Guarded<Ac
     named.filter(|other| other.name != account.name_any()).collect()
 }
 
-fn key(guard: &Guarded<Account>) -> Key {
-    (Controller::Account, String::new(), guard.name_any())
-}
-
 /// By generation too: a changed spec is done at once.
 fn work_key(account: &Account) -> Key {
     let generation = account.metadata.generation.unwrap_or_default();
@@ -182,11 +169,11 @@ async fn reconcile(guard: Arc<Guarded<Account>>, shared: Arc<Shared>) -> Result<
             )
         }
     };
-    let due = write(&shared, account, &key(&guard), &next).await?;
+    let due = write(&shared, account, &key(Controller::Account, &*guard), &next).await?;
     if let Some(error) = failed {
         return Err(error);
     }
-    shared.backoff.reset(&key(&guard));
+    shared.backoff.reset(&key(Controller::Account, &*guard));
     measure.outcome(due.outcome());
     if !holds(&next.conditions, READY) {
         shared.pace.undone(&work);
@@ -224,9 +211,9 @@ fn alive(shared: &Shared, account: &Account) -> i32 {
     i32::try_from(alive).unwrap_or(i32::MAX)
 }
 
-fn error_policy(guard: &Guarded<Account>, error: &Error, shared: &Shared) -> Action {
+fn failed(guard: &Guarded<Account>, error: &Error, shared: &Shared) -> Action {
     if let Ok(account) = &guard.0 {
         shared.pace.undone(&work_key(account));
     }
-    policy(shared, &key(guard), error)
+    policy(shared, Controller::Account, guard, error)
 }

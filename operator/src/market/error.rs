@@ -1,14 +1,16 @@
 //! Why a pass of this family failed, and how soon it is tried again. The shell logs it once, here.
 
-use std::time::Duration;
+use kit::{call::Fault, metrics::Label};
+use kube::{ResourceExt, runtime::controller::Action};
 
-use crds::common::API_VERSION;
-use k8s_openapi::api::core::v1::ObjectReference;
-use kit::{call::Fault, events::Transition, guarded::Undecodable};
-use kube::runtime::{controller::Action, events::EventType};
-use operator_core::reason::Reason;
-
-use super::{Key, Shared, labels::Step};
+use super::{
+    Shared, key,
+    labels::{Controller, Step},
+};
+use crate::{
+    drive::Ended,
+    failures::{Again, Failure, settle},
+};
 
 /// A failed pass.
 #[derive(Debug, thiserror::Error)]
@@ -30,11 +32,8 @@ pub enum Error {
         source: kit::guarded::Undecodable,
     },
     /// A controller ended though nobody told it to.
-    #[error("the {controller} controller ended")]
-    Ended {
-        /// Which.
-        controller: &'static str,
-    },
+    #[error(transparent)]
+    Ended(#[from] Ended),
     /// Somebody made the namespace between our read and our write.
     #[error("namespace {name} appeared meanwhile")]
     NamespaceAppeared {
@@ -77,7 +76,7 @@ impl Error {
             },
             Self::Undecodable { .. } => Class::Spec,
             Self::NamespaceAppeared { .. } => Class::Conflict,
-            Self::Ended { .. } | Self::NoCaches => Class::Bug,
+            Self::Ended(_) | Self::NoCaches => Class::Bug,
         }
     }
 
@@ -87,7 +86,7 @@ impl Error {
         match self {
             Self::Call { step, .. } => *step,
             Self::NamespaceAppeared { .. } => Step::CreateNamespace,
-            Self::Undecodable { .. } | Self::Ended { .. } | Self::NoCaches => Step::Observe,
+            Self::Undecodable { .. } | Self::Ended(_) | Self::NoCaches => Step::Observe,
         }
     }
 }
@@ -97,48 +96,34 @@ pub(super) const fn at(step: Step) -> impl Fn(kit::call::Error) -> Error {
     move |source| Error::Call { step, source }
 }
 
-/// An object that cannot be decoded has no status of ours to say so: an event does.
-fn tell(shared: &Shared, undecodable: &Undecodable) {
-    let object = ObjectReference {
-        api_version: Some(API_VERSION.to_owned()),
-        kind: Some(undecodable.kind.clone()),
-        namespace: undecodable.metadata.namespace.clone(),
-        name: Some(undecodable.name.clone()),
-        uid: undecodable.metadata.uid.clone(),
-        ..ObjectReference::default()
-    };
-    let transition = Transition {
-        reason: Reason::InvalidSpec.as_str().to_owned(),
-        message: format!("It cannot be read and is left alone: {}", undecodable.text),
-        action: "Decode".to_owned(),
-        type_: EventType::Warning,
-    };
-    shared.ctx.events.publish(&object, vec![transition]);
-}
-
-/// Logs and counts a failed pass, and says when the next one is.
-pub(super) fn policy(shared: &Shared, key: &Key, error: &Error) -> Action {
+/// Counts and tells a failed pass, and says when the next one is.
+pub(super) fn policy(
+    shared: &Shared,
+    controller: Controller,
+    object: &impl ResourceExt,
+    error: &Error,
+) -> Action {
     let class = error.class();
-    let (controller, namespace, name) = key;
-    if let Error::Undecodable { source } = error {
-        tell(shared, source);
-    }
-    shared.ctx.reconciles.failed(*controller, class, error.step());
-    let object = if namespace.is_empty() {
-        name.clone()
-    } else {
-        format!("{namespace}/{name}")
+    shared.ctx.reconciles.failed(controller, class, error.step());
+    let failure = Failure {
+        kind: controller.name(),
+        class: class.label(),
+        error,
+        undecodable: match error {
+            Error::Undecodable { source } => Some(source),
+            _ => None,
+        },
+        again: match class {
+            Class::Conflict => Again::Soon,
+            Class::Spec => Again::OnChange,
+            Class::Denied | Class::Terminating | Class::Retryable => Again::Later,
+            Class::Bug => Again::Rarely,
+        },
     };
-    let kind = controller.name();
-    if class == Class::Conflict {
-        tracing::debug!(kind, object, "{kind} {object}: {}", kit::chain(error));
-    } else {
-        tracing::warn!(kind, object, "{kind} {object}: {}", kit::chain(error));
-    }
-    match class {
-        Class::Conflict => Action::requeue(Duration::from_millis(200)),
-        Class::Spec => Action::await_change(),
-        Class::Denied | Class::Terminating | Class::Retryable => Action::requeue(shared.backoff.next(key)),
-        Class::Bug => Action::requeue(Duration::from_mins(10)),
-    }
+    settle(
+        &shared.ctx,
+        (&shared.backoff, &key(controller, object)),
+        object,
+        &failure,
+    )
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use crds::{Account, Contract, Gateway, Machine, Offering, Pool, Provider, Slot};
 use futures::future::BoxFuture;
 use kit::backoff::Backoff;
-use kube::runtime::reflector::Store;
+use kube::{ResourceExt, runtime::reflector::Store};
 use operator_core::market::contract::Config;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,14 @@ use crate::{
 
 /// An object of one controller, for what is remembered of it between passes.
 pub type Key = (Controller, String, String);
+
+fn key(controller: Controller, object: &impl ResourceExt) -> Key {
+    (
+        controller,
+        object.namespace().unwrap_or_default(),
+        object.name_any(),
+    )
+}
 
 /// The objects of one kind, as the watch last delivered them.
 pub type Objects<K> = Store<Guarded<K>>;

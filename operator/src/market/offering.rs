@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crds::{Contract, Gateway, Offering, Pool, Slot, slot::SlotPhase};
-use futures::{StreamExt, future::BoxFuture};
+use futures::future::BoxFuture;
 use kit::guarded;
 use kube::{
     Resource, ResourceExt,
     runtime::{
-        controller::{Action, Config, Controller as Runner},
+        controller::{Action, Controller as Runner},
         reflector::ObjectRef,
     },
 };
@@ -18,11 +18,15 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Error, Key, Shared,
     error::policy,
+    key,
     labels::{Controller, Outcome},
     pace::SUMS,
     status::{Due, api, store},
 };
-use crate::caches::{Caches, Guarded, all, get};
+use crate::{
+    caches::{Caches, Guarded, all, decoded, get},
+    drive::{Run, drive},
+};
 
 /// Subscribes at once; runs while the future is polled.
 ///
@@ -37,37 +41,27 @@ pub fn start(
     let contracts = caches.contracts.as_mut()?.subscribe();
     let (pools, gateways) = (caches.pools.subscribe(), caches.gateways.subscribe());
     let (of_pool, of_gateway) = (Arc::clone(&shared), Arc::clone(&shared));
+    let controller = Runner::for_shared_stream(offerings, shared.offerings.clone())
+        .watches_shared_stream(contracts, |guard: Arc<Guarded<Contract>>| of_contract(&guard))
+        .watches_shared_stream(pools, move |pool: Arc<Guarded<Pool>>| {
+            neighbours(&of_pool, &*pool)
+        })
+        .watches_shared_stream(gateways, move |gateway: Arc<Guarded<Gateway>>| {
+            neighbours(&of_gateway, &*gateway)
+        });
+    let run = Run {
+        name: "offering",
+        concurrency: 8,
+        shared,
+        shutdown,
+    };
     Some(Box::pin(async move {
-        let stopped = shutdown.clone();
-        Runner::for_shared_stream(offerings, shared.offerings.clone())
-            .watches_shared_stream(contracts, |guard: Arc<Guarded<Contract>>| of_contract(&guard))
-            .watches_shared_stream(pools, move |pool: Arc<Guarded<Pool>>| {
-                neighbours(&of_pool, &*pool)
-            })
-            .watches_shared_stream(gateways, move |gateway: Arc<Guarded<Gateway>>| {
-                neighbours(&of_gateway, &*gateway)
-            })
-            .with_config(Config::default().concurrency(8))
-            .graceful_shutdown_on(async move { shutdown.cancelled().await })
-            .run(
-                reconcile,
-                |guard, error, shared| error_policy(&guard, error, &shared),
-                shared,
-            )
-            .for_each(|_| std::future::ready(()))
-            .await;
-        if stopped.is_cancelled() {
-            Ok(())
-        } else {
-            Err(Error::Ended {
-                controller: "offering",
-            })
-        }
+        Ok(drive(controller, run, reconcile, failed).await?)
     }))
 }
 
 fn of_contract(guard: &Guarded<Contract>) -> Option<ObjectRef<Guarded<Offering>>> {
-    let offering = &guard.0.as_ref().ok()?.spec.offering_ref;
+    let offering = &decoded(guard)?.spec.offering_ref;
     Some(ObjectRef::new(offering.name.as_str()).within(offering.namespace.as_str()))
 }
 
@@ -83,17 +77,9 @@ fn neighbours<K: Resource>(shared: &Shared, object: &K) -> Vec<ObjectRef<Guarded
         .collect()
 }
 
-fn key(guard: &Guarded<Offering>) -> Key {
-    (
-        Controller::Offering,
-        guard.namespace().unwrap_or_default(),
-        guard.name_any(),
-    )
-}
-
 async fn reconcile(guard: Arc<Guarded<Offering>>, shared: Arc<Shared>) -> Result<Action, Error> {
     let offering = guarded::decoded(&guard).map_err(|source| Error::Undecodable { source })?;
-    let key = key(&guard);
+    let key = key(Controller::Offering, &*guard);
     if let Some(rest) = shared.pace.again(&key, SUMS) {
         return Ok(Action::requeue(rest));
     }
@@ -125,10 +111,10 @@ fn next(shared: &Shared, offering: &Offering, key: &Key) -> crds::OfferingStatus
     let taken = |gateway: &Gateway| used.get(&gateway.name_any()).copied().unwrap_or(0);
     let facts = Facts {
         offering,
-        pools: pools.iter().filter_map(|guard| guard.0.as_ref().ok()).collect(),
+        pools: pools.iter().filter_map(|guard| decoded(guard)).collect(),
         gateways: gateways
             .iter()
-            .filter_map(|guard| guard.0.as_ref().ok())
+            .filter_map(|guard| decoded(guard))
             .map(|g| (g, taken(g)))
             .collect(),
         active: active(shared, &format!("{namespace}/{name}")),
@@ -141,7 +127,7 @@ fn used(shared: &Shared, namespace: &str) -> BTreeMap<String, usize> {
     let mut used = BTreeMap::new();
     for guard in shared.slots.state() {
         let Ok(slot) = &guard.0 else { continue };
-        let phase = slot.status.as_ref().map(|s| s.phase).unwrap_or_default();
+        let phase = slot.phase();
         if slot.namespace().as_deref() == Some(namespace) && phase != SlotPhase::Resting {
             count(&mut used, slot);
         }
@@ -172,7 +158,7 @@ fn is_active(contract: &Contract, path: &str) -> bool {
     alive && format!("{}/{}", offering.namespace, offering.name) == path
 }
 
-fn error_policy(guard: &Guarded<Offering>, error: &Error, shared: &Shared) -> Action {
-    shared.pace.undone(&key(guard));
-    policy(shared, &key(guard), error)
+fn failed(guard: &Guarded<Offering>, error: &Error, shared: &Shared) -> Action {
+    shared.pace.undone(&key(Controller::Offering, guard));
+    policy(shared, Controller::Offering, guard, error)
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crds::{Pool, Provider, provider::PROVIDER_NAME};
-use futures::{StreamExt, future::BoxFuture};
+use futures::future::BoxFuture;
 use kit::guarded;
 use kube::{
     ResourceExt,
     runtime::{
-        controller::{Action, Config, Controller as Runner},
+        controller::{Action, Controller as Runner},
         reflector::ObjectRef,
     },
 };
@@ -16,13 +16,17 @@ use operator_core::market::provider::status;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Error, Key, Shared,
+    Error, Shared,
     error::policy,
+    key,
     labels::{Controller, Outcome},
     pace::SUMS,
     status::{Due, api, store},
 };
-use crate::caches::{Caches, Guarded, all};
+use crate::{
+    caches::{Caches, Guarded, all, decoded},
+    drive::{Run, drive},
+};
 
 /// Subscribes at once; runs while the future is polled.
 ///
@@ -34,44 +38,24 @@ pub fn start(
     shutdown: CancellationToken,
 ) -> BoxFuture<'static, Result<(), Error>> {
     let (providers, pools) = (caches.providers.subscribe(), caches.pools.subscribe());
-    Box::pin(async move {
-        let stopped = shutdown.clone();
-        Runner::for_shared_stream(providers, shared.providers.clone())
-            .watches_shared_stream(pools, |guard: Arc<Guarded<Pool>>| of_pool(&guard))
-            .with_config(Config::default().concurrency(8))
-            .graceful_shutdown_on(async move { shutdown.cancelled().await })
-            .run(
-                reconcile,
-                |guard, error, shared| error_policy(&guard, error, &shared),
-                shared,
-            )
-            .for_each(|_| std::future::ready(()))
-            .await;
-        if stopped.is_cancelled() {
-            Ok(())
-        } else {
-            Err(Error::Ended {
-                controller: "provider",
-            })
-        }
-    })
+    let controller = Runner::for_shared_stream(providers, shared.providers.clone())
+        .watches_shared_stream(pools, |guard: Arc<Guarded<Pool>>| of_pool(&guard));
+    let run = Run {
+        name: "provider",
+        concurrency: 8,
+        shared,
+        shutdown,
+    };
+    Box::pin(async move { Ok(drive(controller, run, reconcile, failed).await?) })
 }
 
 fn of_pool(guard: &Guarded<Pool>) -> Option<ObjectRef<Guarded<Provider>>> {
     Some(ObjectRef::new(PROVIDER_NAME).within(&guard.namespace()?))
 }
 
-fn key(guard: &Guarded<Provider>) -> Key {
-    (
-        Controller::Provider,
-        guard.namespace().unwrap_or_default(),
-        guard.name_any(),
-    )
-}
-
 async fn reconcile(guard: Arc<Guarded<Provider>>, shared: Arc<Shared>) -> Result<Action, Error> {
     let provider = guarded::decoded(&guard).map_err(|source| Error::Undecodable { source })?;
-    let key = key(&guard);
+    let key = key(Controller::Provider, &*guard);
     if let Some(rest) = shared.pace.again(&key, SUMS) {
         return Ok(Action::requeue(rest));
     }
@@ -81,7 +65,7 @@ async fn reconcile(guard: Arc<Guarded<Provider>>, shared: Arc<Shared>) -> Result
     let pools = all(&shared.pools, |pool: &Pool| {
         pool.namespace().as_ref() == Some(namespace)
     });
-    let refs: Vec<&Pool> = pools.iter().filter_map(|guard| guard.0.as_ref().ok()).collect();
+    let refs: Vec<&Pool> = pools.iter().filter_map(|guard| decoded(guard)).collect();
     let next = status(provider, &refs, shared.ctx.clock.now());
     let before = provider.status.as_ref();
     let conditions = before.map_or(&[][..], |s| &s.conditions);
@@ -96,7 +80,7 @@ async fn reconcile(guard: Arc<Guarded<Provider>>, shared: Arc<Shared>) -> Result
     Ok(due.action())
 }
 
-fn error_policy(guard: &Guarded<Provider>, error: &Error, shared: &Shared) -> Action {
-    shared.pace.undone(&key(guard));
-    policy(shared, &key(guard), error)
+fn failed(guard: &Guarded<Provider>, error: &Error, shared: &Shared) -> Action {
+    shared.pace.undone(&key(Controller::Provider, guard));
+    policy(shared, Controller::Provider, guard, error)
 }

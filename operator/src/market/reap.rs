@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crds::{Machine, Slot};
-use futures::{StreamExt, future::BoxFuture};
+use futures::future::BoxFuture;
 use kit::guarded;
 use kube::{
     ResourceExt,
     runtime::{
-        controller::{Action, Config, Controller as Runner},
+        controller::{Action, Controller as Runner},
         reflector::ObjectRef,
     },
 };
@@ -16,12 +16,16 @@ use operator_core::market::reap::is_due;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Error, Key, Shared,
+    Error, Shared,
     error::{at, policy},
+    key,
     labels::{Controller, Outcome, Step},
     status::api,
 };
-use crate::caches::{Caches, Guarded, get};
+use crate::{
+    caches::{Caches, Guarded, decoded, get},
+    drive::{Run, drive},
+};
 
 const CONCURRENCY: u16 = 16;
 
@@ -35,38 +39,20 @@ pub fn start(
     shutdown: CancellationToken,
 ) -> BoxFuture<'static, Result<(), Error>> {
     let (machines, slots) = (caches.machines.subscribe(), caches.slots.subscribe());
-    Box::pin(async move {
-        let stopped = shutdown.clone();
-        Runner::for_shared_stream(machines, shared.machines.clone())
-            .watches_shared_stream(slots, |guard: Arc<Guarded<Slot>>| of_slot(&guard))
-            .with_config(Config::default().concurrency(CONCURRENCY))
-            .graceful_shutdown_on(async move { shutdown.cancelled().await })
-            .run(
-                reconcile,
-                |guard, error, shared| error_policy(&guard, error, &shared),
-                shared,
-            )
-            .for_each(|_| std::future::ready(()))
-            .await;
-        if stopped.is_cancelled() {
-            Ok(())
-        } else {
-            Err(Error::Ended { controller: "reaper" })
-        }
-    })
+    let controller = Runner::for_shared_stream(machines, shared.machines.clone())
+        .watches_shared_stream(slots, |guard: Arc<Guarded<Slot>>| of_slot(&guard));
+    let run = Run {
+        name: "reaper",
+        concurrency: CONCURRENCY,
+        shared,
+        shutdown,
+    };
+    Box::pin(async move { Ok(drive(controller, run, reconcile, failed).await?) })
 }
 
 fn of_slot(guard: &Guarded<Slot>) -> Option<ObjectRef<Guarded<Machine>>> {
-    let slot = guard.0.as_ref().ok()?;
+    let slot = decoded(guard)?;
     Some(ObjectRef::new(slot.spec.machine_ref.name.as_str()).within(&slot.namespace()?))
-}
-
-fn key(guard: &Guarded<Machine>) -> Key {
-    (
-        Controller::Reaper,
-        guard.namespace().unwrap_or_default(),
-        guard.name_any(),
-    )
 }
 
 async fn reconcile(guard: Arc<Guarded<Machine>>, shared: Arc<Shared>) -> Result<Action, Error> {
@@ -81,7 +67,7 @@ async fn reconcile(guard: Arc<Guarded<Machine>>, shared: Arc<Shared>) -> Result<
     let mut measure = shared.ctx.reconciles.measure(Controller::Reaper);
     measure.outcome(Outcome::Failed);
     let slots = slots_of(&shared, machine);
-    let refs: Vec<&Slot> = slots.iter().filter_map(|guard| guard.0.as_ref().ok()).collect();
+    let refs: Vec<&Slot> = slots.iter().filter_map(|guard| decoded(guard)).collect();
     let due = is_due(machine, &refs);
     if due {
         let api = api::<Machine>(&shared, &machine.namespace().unwrap_or_default());
@@ -92,7 +78,7 @@ async fn reconcile(guard: Arc<Guarded<Machine>>, shared: Arc<Shared>) -> Result<
             .await
             .map_err(at(Step::DeleteMachine))?;
     }
-    shared.backoff.reset(&key(&guard));
+    shared.backoff.reset(&key(Controller::Reaper, &*guard));
     measure.outcome(if due { Outcome::Wrote } else { Outcome::Settled });
     Ok(Action::await_change())
 }
@@ -115,6 +101,6 @@ fn slots_of(shared: &Shared, machine: &Machine) -> Vec<Arc<Guarded<Slot>>> {
         .collect()
 }
 
-fn error_policy(guard: &Guarded<Machine>, error: &Error, shared: &Shared) -> Action {
-    policy(shared, &key(guard), error)
+fn failed(guard: &Guarded<Machine>, error: &Error, shared: &Shared) -> Action {
+    policy(shared, Controller::Reaper, guard, error)
 }

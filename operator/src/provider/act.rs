@@ -22,7 +22,7 @@ use operator_core::provider::{
 };
 
 use super::{
-    look::{self, node_name, read_guest},
+    look::{self, node_name, read_config},
     memory::{Remembered, Task},
 };
 
@@ -187,7 +187,7 @@ impl Hands<'_> {
         let node = node_name(proof.node()).map_err(Failed::name(step))?;
         match self
             .pve
-            .resize(&node, proof.vmid(), disk, to.get())
+            .resize(&node, proof.vmid(), (disk, to.get()), Some(proof.digest()))
             .await
             .map_err(Failed::of(step))?
         {
@@ -284,7 +284,7 @@ impl Hands<'_> {
     }
 
     async fn prove_again(&self, proof: &Ownership, step: StepKind) -> Result<(), Failed> {
-        let guest = read_guest(self.pve, proof.node(), proof.vmid())
+        let guest = read_config(self.pve, proof.node(), proof.vmid())
             .await
             .map_err(Failed::of(step))?;
         match guest.map(|g| Ownership::prove(&g, proof.stamp())) {

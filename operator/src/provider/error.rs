@@ -1,8 +1,26 @@
-//! Why a pass of this family failed. Classes decide how soon it is tried again; the shell logs it once.
+//! Why a pass of this family failed, and how it is tried again.
+
+use std::time::Duration;
 
 use domain::pve::Class;
 use kit::call::Fault;
+use kube::{ResourceExt, runtime::controller::Action};
 use operator_core::provider::trouble::StepKind;
+
+use super::{
+    Tries,
+    labels::{ClassLabel, Controller, StepLabel},
+};
+use crate::{
+    ctx::Ctx,
+    drive::Ended,
+    failures::{Again, Failure, settle},
+};
+
+/// A step that failed at Proxmox: how long it really rests is remembered with the Slot.
+const STEP: Duration = Duration::from_secs(1);
+/// What Proxmox refuses of a spec it may take after somebody changed something there.
+const REFUSED: Duration = Duration::from_mins(1);
 
 /// A failed pass.
 #[derive(Debug, thiserror::Error)]
@@ -32,11 +50,8 @@ pub enum Error {
         source: kit::guarded::Undecodable,
     },
     /// A controller ended though nobody told it to.
-    #[error("the {controller} controller ended")]
-    Ended {
-        /// Which.
-        controller: &'static str,
-    },
+    #[error(transparent)]
+    Ended(#[from] Ended),
     /// An object lacks what the API server always sets.
     #[error("{what} has no {field}")]
     Incomplete {
@@ -60,7 +75,7 @@ impl Error {
             },
             Self::Step { class, .. } => class.clone(),
             Self::Undecodable { .. } => Class::Spec,
-            Self::Ended { .. } | Self::Incomplete { .. } => Class::Bug,
+            Self::Ended(_) | Self::Incomplete { .. } => Class::Bug,
         }
     }
 
@@ -69,4 +84,46 @@ impl Error {
     pub const fn kube(source: kit::call::Error) -> Self {
         Self::Kube { source }
     }
+
+    fn step(&self) -> StepKind {
+        match self {
+            Self::Step { step, .. } => *step,
+            _ => StepKind::Observe,
+        }
+    }
+
+    fn again(&self) -> Again {
+        match (self, self.class()) {
+            (Self::Undecodable { .. }, _) => Again::OnChange,
+            (_, Class::Conflict | Class::LostRace) => Again::Soon,
+            (_, Class::Bug) => Again::Rarely,
+            (Self::Step { .. }, Class::Spec) => Again::After(REFUSED),
+            (Self::Step { .. }, _) => Again::After(STEP),
+            _ => Again::Later,
+        }
+    }
+}
+
+/// Counts and tells a failed pass, and says when the next one is.
+pub(super) fn policy(
+    ctx: &Ctx,
+    tries: &Tries,
+    controller: Controller,
+    object: &impl ResourceExt,
+    error: &Error,
+) -> Action {
+    let class = error.class();
+    ctx.reconciles
+        .failed(controller, ClassLabel::of(&class), StepLabel(error.step()));
+    let failure = Failure {
+        kind: controller.name(),
+        class: class.name(),
+        error,
+        undecodable: match error {
+            Error::Undecodable { source } => Some(source),
+            _ => None,
+        },
+        again: error.again(),
+    };
+    settle(ctx, (tries, &super::key(controller, object)), object, &failure)
 }

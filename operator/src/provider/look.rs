@@ -274,20 +274,15 @@ fn names(line: &str, vmid: Vmid) -> bool {
     line.split_whitespace().last() == Some(id.as_str())
 }
 
-/// The VM on this node; None when it is not there or may not be read.
+/// The VM on this node, and whether it runs; None when it is not there or may not be read.
 ///
 /// # Errors
 /// No usable answer.
 pub async fn read_guest(pve: &Pve, node: &str, vmid: Vmid) -> Result<Option<Guest>, dc_proxmox::Error> {
-    let Ok(name) = node_name(node) else {
+    let (Ok(name), Some(mut guest)) = (node_name(node), read_config(pve, node, vmid).await?) else {
         return Ok(None);
     };
-    let config = match pve.vm_config(&name, vmid).await {
-        Ok(config) => config,
-        Err(e) if is_elsewhere(&e) => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    let power = match pve.vm_current(&name, vmid).await {
+    guest.power = match pve.vm_current(&name, vmid).await {
         Ok(current) => match current.status {
             PowerStatus::Running => Some(PowerState::Running),
             PowerStatus::Stopped => Some(PowerState::Stopped),
@@ -296,14 +291,29 @@ pub async fn read_guest(pve: &Pve, node: &str, vmid: Vmid) -> Result<Option<Gues
         Err(e) if is_elsewhere(&e) => None,
         Err(e) => return Err(e),
     };
-    Ok(Some(Guest {
-        node: node.to_owned(),
-        vmid,
-        config: config.values,
-        digest: config.digest,
-        power,
-        firewall: None,
-    }))
+    Ok(Some(guest))
+}
+
+/// The VM's configuration on this node, all that a proof needs; None when it is not there or may not be read.
+///
+/// # Errors
+/// No usable answer.
+pub async fn read_config(pve: &Pve, node: &str, vmid: Vmid) -> Result<Option<Guest>, dc_proxmox::Error> {
+    let Ok(name) = node_name(node) else {
+        return Ok(None);
+    };
+    match pve.vm_config(&name, vmid).await {
+        Ok(config) => Ok(Some(Guest {
+            node: node.to_owned(),
+            vmid,
+            config: config.values,
+            digest: config.digest,
+            power: None,
+            firewall: None,
+        })),
+        Err(e) if is_elsewhere(&e) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// Not there, or not for us to know. A refused token is neither: it says nothing about the VM.

@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod error;
+pub mod labels;
 pub mod look;
 pub mod machine;
 pub mod memory;
@@ -12,7 +13,8 @@ pub mod slot;
 use std::{future::Future, sync::Arc};
 
 use crds::{Machine, Slot};
-use kube::runtime::reflector::Store;
+use kit::backoff::Backoff;
+use kube::{ResourceExt, runtime::reflector::Store};
 use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
@@ -22,6 +24,17 @@ use crate::{
     ctx::{Ctx, ProviderConfig},
     recent::Recent,
 };
+
+/// How often each object failed in a row.
+pub type Tries = Backoff<(labels::Controller, String, String)>;
+
+fn key(controller: labels::Controller, object: &impl ResourceExt) -> (labels::Controller, String, String) {
+    (
+        controller,
+        object.namespace().unwrap_or_default(),
+        object.name_any(),
+    )
+}
 
 /// What this family's controllers share.
 pub struct Shared {
@@ -35,6 +48,8 @@ pub struct Shared {
     pub machines: Store<Guarded<Machine>>,
     /// Pools and their clients.
     pub pools: Arc<pool::Pools>,
+    /// How often each object failed in a row.
+    pub tries: Tries,
     /// What is remembered between passes.
     pub memory: memory::Memory,
     /// Machines as we wrote them, until the cache has them.
@@ -67,6 +82,7 @@ pub fn start(
         slots: caches.slots.store(),
         machines: caches.machines.store(),
         pools: Arc::clone(&pools.registry),
+        tries: Backoff::new(kit::backoff::Config::default(), 0),
         memory: memory::Memory::default(),
     });
     let machines = machine::controller::start(

@@ -1,13 +1,13 @@
 //! Reading and writing this family's objects: identities, Slots of a Machine, status writes with their preconditions.
 
-use crds::{Machine, Slot, SlotStatus, common::API_VERSION, slot::SlotPhase};
+use crds::{Machine, Slot, SlotStatus, common::API_VERSION};
 use domain::ids::Uid;
 use kube::{Api, Client, Resource, ResourceExt, runtime::reflector::Store};
 use serde_json::{Value, json};
 
 use super::error::Error;
 use crate::{
-    caches::{Guarded, all},
+    caches::{Guarded, all, decoded},
     ctx::Ctx,
 };
 
@@ -49,14 +49,6 @@ impl Identity {
     }
 }
 
-/// Where a Slot is in its life.
-#[must_use]
-pub fn phase(slot: &Slot) -> SlotPhase {
-    slot.status
-        .as_ref()
-        .map_or(SlotPhase::Claimed, |status| status.phase)
-}
-
 /// The Slots of this very Machine, by index.
 #[must_use]
 pub fn slots_of(store: &Store<Guarded<Slot>>, machine: &Identity) -> Vec<Slot> {
@@ -66,16 +58,10 @@ pub fn slots_of(store: &Store<Guarded<Slot>>, machine: &Identity) -> Vec<Slot> {
             && slot.spec.machine_ref.uid.as_str() == uid
     })
     .into_iter()
-    .filter_map(|guard| decoded(&guard))
+    .filter_map(|guard| decoded(&guard).cloned())
     .collect();
     slots.sort_by_key(|slot| slot.spec.index);
     slots
-}
-
-/// The object behind a guard.
-#[must_use]
-pub fn decoded<K: Clone>(guard: &Guarded<K>) -> Option<K> {
-    guard.0.as_ref().ok().cloned()
 }
 
 /// Stores the operator's part of a Slot's status, if nobody changed the Slot since it was read.

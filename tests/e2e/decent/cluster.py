@@ -6,7 +6,6 @@ import base64
 import copy
 import json
 import ssl
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -99,11 +98,6 @@ class Cluster:
         content = None if body is None else json.dumps(body)
         headers = [("Content-Type", media), *self.persona]
         answer = self.http.request(method, path, content=content, params=query, headers=headers)
-        until = time.monotonic() + 3
-        # The authorizer hears of a new RoleBinding a moment after it was made.
-        while self.persona and "is forbidden: User" in answer.text and time.monotonic() < until:
-            time.sleep(0.1)
-            answer = self.http.request(method, path, content=content, params=query, headers=headers)
         if answer.status_code >= 400:
             raise refusal(answer)
         return answer.json()

@@ -16,6 +16,7 @@ INTERVALS = {
     "tick-interval": "1s",
     "absence-interval": "1s",
     "preflight-interval": "2s",
+    "node-lost-after": "3s",
     "shutdown-wait": "2s",
     "route-wait": "3s",
     "drain": "5s",

@@ -225,3 +225,10 @@ def test_a_provider_may_only_decide_about_machines(market: Market) -> None:
     with pytest.raises(Refused) as caught:
         site.provider.delete("slots", site.namespace, contract.slot()["metadata"]["name"])
     assert caught.value.code == 403
+
+
+def test_an_account_that_is_ready_may_be_used_at_once(market: Market) -> None:
+    site = market.site()
+    for nth in range(10):
+        contract = market.tenant(f"t{nth}").rent(site)
+        assert contract.find(), "the first call of a fresh tenant is let through"

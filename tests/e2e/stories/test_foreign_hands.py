@@ -7,7 +7,7 @@ import pytest
 from decent.cluster import condition
 from decent.contract import Contract, phase
 from decent.market import Market
-from decent.simulator import CLONE, CONFIG
+from decent.simulator import CLONE, CONFIG, Simulator
 from decent.site import Site
 from decent.wait import steady, until
 
@@ -133,6 +133,38 @@ def test_blindness_destroys_and_duplicates_nothing(market: Market, how: str) -> 
     assert len(site.sim.vms()) == 1
 
 
+@pytest.mark.parametrize("how", ["empty-list", "everything-403"])
+def test_blindness_while_cloning_makes_no_second_vm(market: Market, how: str) -> None:
+    site = market.site(sim={"clone_seconds": 2})
+    contract = market.tenant().rent(site)
+    contract.until_reason("Cloning")
+    blind(site, contract.slot()["spec"]["vmid"], how)
+    made_once(site, contract, how)
+
+
+@pytest.mark.parametrize("how", BLINDNESS)
+def test_blindness_while_configuring_makes_no_second_vm(market: Market, how: str) -> None:
+    site = market.site()
+    held = site.sim.fault({"delay": {"ms": 1500}}, method="PUT", path=CONFIG)
+    contract = market.tenant().rent(site)
+    until("it is being configured", lambda: site.sim.faults_met(held))
+    blind(site, contract.vm()["vmid"], how)
+    made_once(site, contract, how)
+
+
+def made_once(site: Site, contract: Contract, how: str) -> None:
+    """Blind from the middle of making it, for longer than a hidden VM counts as somebody else's, then seeing again."""
+    slot, mark = contract.slot(), site.sim.mark()
+    until("the clone has ended", lambda: site.sim.vms() and not site.sim.vms()[0]["config"].get("lock"))
+    until("the operator looked", lambda: len(site.sim.requests(mark)) > 3)
+    steady("there is one VM and one Slot", lambda: len(site.sim.vms()) == len(contract.slots()) == 1, 13)
+    assert phase(contract.slots()[0]) == "Claimed"
+    seeing(site, slot["spec"]["vmid"], how)
+    contract.until_holds("Provisioned", timeout=90)
+    assert contract.vm()["vmid"] == slot["spec"]["vmid"]
+    assert len(site.sim.vms()) == 1
+
+
 @pytest.mark.parametrize("how", BLINDNESS)
 def test_blindness_proves_no_absence_at_the_end(market: Market, how: str) -> None:
     site, contract = running(market)
@@ -150,6 +182,31 @@ def test_blindness_proves_no_absence_at_the_end(market: Market, how: str) -> Non
     assert site.sim.vm(vmid)
     seeing(site, vmid, how)
     contract.until_clean()
+
+
+def test_a_pool_pointed_at_another_cluster_touches_nothing(market: Market) -> None:
+    site, contract = running(market)
+    elsewhere = Simulator(site.folder / "elsewhere", cluster_name="elsewhere")
+    try:
+        point(site, elsewhere)
+        said = site.until_pool("ClusterMismatch")
+        assert "cluster elsewhere (pve1)" in said["message"]
+        assert "cluster testbed (pve1)" in said["message"]
+        contract.cancel()
+        contract.until("its Slot is being given back", lambda: phase(contract.slots()[0]) == "Releasing")
+        steady("no absence is believed", lambda: phase(contract.slots()[0]) == "Releasing", 5)
+        assert contract.vm()["status"] == "running"
+        assert elsewhere.changes() == []
+        point(site, site.sim)
+        contract.until_clean()
+    finally:
+        elsewhere.stop()
+
+
+def point(site: Site, cluster: Simulator) -> None:
+    """The provider lets the Pool's address, trust and token name this cluster."""
+    site.provider.put_secret(site.namespace, "proxmox", {"token": cluster.token})
+    site.patch("pools", "rack1", proxmox={"endpoints": [cluster.url], "caBundle": cluster.ca_pem})
 
 
 def test_a_vm_swapped_before_the_teardown_is_never_touched(market: Market) -> None:

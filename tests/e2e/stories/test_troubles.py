@@ -203,6 +203,33 @@ def test_without_quorum_nothing_is_created_and_nothing_is_destroyed(market: Mark
     running.until_clean()
 
 
+def test_refused_clones_keep_no_place_on_the_node(market: Market) -> None:
+    site = market.site(pool={"limits": {"clonesPerNode": 2}})
+    refused = site.sim.fault({"refuse": {"status": 500, "reason": "got timeout"}}, method="POST", path=CLONE, count=2)
+    tenant = market.tenant()
+    contracts = [tenant.rent(site, name) for name in ("one", "two", "three")]
+    for contract in contracts:
+        contract.until_holds("Provisioned")
+    assert site.sim.faults_met(refused) == 2
+    assert len(site.sim.vms()) == 3
+
+
+def test_a_node_lost_while_cloning_is_left_for_another(market: Market) -> None:
+    site = market.site(nodes=3, sim={"clone_seconds": 3})
+    contract = market.tenant().rent(site)
+    contract.until_reason("Cloning")
+    first = contract.slot()
+    lost = first["spec"]["node"]
+    site.sim.node_online(lost, False)
+    contract.until_holds("Provisioned", timeout=90)
+    assert contract.slot()["spec"]["node"] != lost
+    left = next(slot for slot in contract.slots() if slot["metadata"]["uid"] == first["metadata"]["uid"])
+    assert left["status"]["release"]["cause"] == "Superseded"
+    site.sim.node_online(lost, True)
+    until("what was begun there is removed", lambda: lost not in [vm["node"] for vm in site.sim.vms()], 90)
+    assert [vm["node"] for vm in site.sim.vms()] == [contract.slot()["spec"]["node"]]
+
+
 FAULTS = {
     "clone-task-fails": (
         {"fail_task": {"exitstatus": "clone failed: no space left"}},

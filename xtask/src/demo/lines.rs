@@ -53,11 +53,7 @@ impl Told for Slot {
 
     fn says(&self) -> String {
         let spec = &self.spec;
-        let phase = self
-            .status
-            .as_ref()
-            .map(|status| status.phase)
-            .unwrap_or_default();
+        let phase = self.phase();
         format!(
             "{phase:?}: VMID {}, node {}, address {}",
             spec.vmid, spec.node, spec.address

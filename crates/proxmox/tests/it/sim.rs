@@ -194,7 +194,7 @@ async fn a_clone_is_configured_and_grown() {
         .unwrap_err();
     assert_eq!(stale.class(), Class::Conflict);
 
-    let task = pve.resize(node, vm, "scsi0", 20 << 30).await.unwrap();
+    let task = pve.resize(node, vm, ("scsi0", 20 << 30), None).await.unwrap();
     assert_eq!(bed.ended(&task.unwrap()).await, Exit::Ok);
     assert!(
         pve.vm_config(node, vm)
@@ -204,7 +204,11 @@ async fn a_clone_is_configured_and_grown() {
             .unwrap()
             .contains("size=20G")
     );
-    let shrink = pve.resize(node, vm, "scsi0", 1 << 30).await.unwrap().unwrap();
+    let shrink = pve
+        .resize(node, vm, ("scsi0", 1 << 30), None)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(!bed.ended(&shrink).await.succeeded());
 }
 

@@ -68,7 +68,12 @@ async fn success_without_data_is_success() {
     pve.put_config(&pve1(), vmid(100), &cores("2"), Some("d1"))
         .await
         .unwrap();
-    assert_eq!(pve.resize(&pve1(), vmid(100), "scsi0", 1024).await.unwrap(), None);
+    assert_eq!(
+        pve.resize(&pve1(), vmid(100), ("scsi0", 1024), None)
+            .await
+            .unwrap(),
+        None
+    );
     pve.cancel_task(&UPID.parse().unwrap()).await.unwrap();
     assert!(pve.firewall_rules(&pve1(), vmid(100)).await.unwrap().is_empty());
     let asked = server.asked();

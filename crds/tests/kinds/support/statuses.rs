@@ -71,7 +71,7 @@ fn machine() -> Value {
         "task": { "upid": "UPID:pve1:0", "kind": "Clone", "startedAt": AT },
         "vm": { "vmid": 10000, "node": "pve1", "power": "Running" },
         "waiting": waiting(),
-        "lastError": { "class": "Locked", "text": "got timeout" },
+        "lastError": { "class": "Locked", "reason": "Locked", "text": "got timeout" },
         "phaseTimes": [{ "phase": "Claimed", "at": AT }],
         "restarts": [AT],
         "ended": { "outcome": "Abandoned", "at": AT, "reason": "the provider is gone" },

@@ -2,15 +2,15 @@
 //! labelled as this Account's is never adopted, and none is ever deleted.
 
 mod children;
-
+use crate::condition::READY;
 use crds::{Account, AccountStatus};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, ResourceQuota};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-pub use self::children::{Child, differs};
-use super::names::{LABEL_ACCOUNT, LABEL_PROVIDER, READY};
+pub use self::children::{Child, differs, review};
+use super::names::{LABEL_ACCOUNT, LABEL_PROVIDER};
 use crate::{
     condition::{Stated, merged},
     reason::Reason,
@@ -124,11 +124,13 @@ pub fn admits(quota: &ResourceQuota) -> bool {
     })
 }
 
-/// The status while a quota has not been counted.
+/// The status while the API server does not let the tenant in yet: the quota has not been counted, or the permissions
+/// are not known to it.
 #[must_use]
-pub fn counting(account: &Account, alive: i32, now: Timestamp) -> AccountStatus {
+pub fn opening(account: &Account, alive: i32, now: Timestamp) -> AccountStatus {
     let message = format!(
-        "Namespace {} is set up; its quota is being counted, which takes half a minute at most on a new cluster.",
+        "Namespace {} is set up; the API server is taking up its quota and permissions, which takes half a minute at most \
+         on a new cluster.",
         account.spec.namespace
     );
     status(

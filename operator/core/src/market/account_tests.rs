@@ -159,6 +159,6 @@ fn a_quota_that_was_never_counted_admits_nothing() {
     let used = quota.spec.clone().unwrap().hard;
     quota.status = Some(k8s_openapi::api::core::v1::ResourceQuotaStatus { used, hard: None });
     assert!(admits(&quota));
-    let said = counting(&account("alice"), 0, instant(0));
+    let said = opening(&account("alice"), 0, instant(0));
     assert_eq!(said.conditions[0].reason, "Reconciling");
 }

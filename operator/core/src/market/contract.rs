@@ -107,10 +107,7 @@ pub struct Plan {
 
 impl<'a> Facts<'a> {
     fn state(&self) -> State {
-        self.contract
-            .status
-            .as_ref()
-            .map_or(State::Requested, |s| s.state)
+        self.contract.state()
     }
 
     fn uid(&self) -> Option<Uid> {

@@ -1,4 +1,4 @@
-//! Names that the market writes: labels, finalizers, condition types, and instants as people read them.
+//! Names that the market writes: labels, finalizers, and instants as people read them.
 //! Must not decide anything.
 
 use crds::common::NamespacedRef;
@@ -14,23 +14,6 @@ pub const LABEL_CONTRACT_UID: &str = "decent-cloud.org/contract-uid";
 pub const CONTRACT_FINALIZER: &str = "decent-cloud.org/contract";
 /// Holds a Machine until its VM is proven absent; the provider family drops it.
 pub const MACHINE_FINALIZER: &str = crds::machine::FINALIZER;
-
-/// Condition: the provider takes it.
-pub const ACCEPTED: &str = "Accepted";
-/// Condition: paid, or free.
-pub const PAID: &str = "Paid";
-/// Condition: node, storage and Slot are fixed.
-pub const SCHEDULED: &str = "Scheduled";
-/// Condition: the VM is made as asked.
-pub const PROVISIONED: &str = "Provisioned";
-/// Condition: SSH answers through the gateway.
-pub const REACHABLE: &str = "Reachable";
-/// Condition: the summary.
-pub const READY: &str = "Ready";
-/// Condition, while true: on the way to what is asked.
-pub const RECONCILING: &str = "Reconciling";
-/// Condition, while true: it ended otherwise than asked.
-pub const STALLED: &str = "Stalled";
 
 /// An instant as people read it.
 #[must_use]

@@ -1,5 +1,5 @@
 //! Offering: whether it can be had now, and how many more would fit. Must not promise: placement decides.
-
+use crate::condition::READY;
 use std::collections::BTreeMap;
 
 use crds::{Gateway, Offering, OfferingStatus, Pool, common::Resources, offering::Stock, pool::NodeStatus};
@@ -7,10 +7,7 @@ use domain::quantity::Bytes;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{
-    names::READY,
-    provider::{is_ready, trouble},
-};
+use super::provider::{is_ready, trouble};
 use crate::{
     condition::{Stated, merged},
     gateway,

@@ -1,11 +1,10 @@
 //! Which Account owns a namespace. The oldest claim wins, so that a later Account can take nothing over.
 //! Must not look at the namespace itself: whether it is ours by label is the account planner's to say.
-
+use crate::condition::READY;
 use crds::Account;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::names::READY;
 use crate::condition::holds;
 
 /// Whether this Account names the namespace, as a tenant's or as a provider's.

@@ -16,7 +16,7 @@ pub fn is_due(machine: &Machine, slots: &[&Slot]) -> bool {
 }
 
 fn rests(slot: &Slot) -> bool {
-    match slot.status.as_ref().map(|s| s.phase).unwrap_or_default() {
+    match slot.phase() {
         SlotPhase::Claimed | SlotPhase::Releasing => false,
         SlotPhase::Resting | SlotPhase::Quarantined => true,
     }

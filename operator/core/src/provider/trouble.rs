@@ -84,6 +84,12 @@ impl Trouble {
         }
     }
 
+    /// The reason that conditions give for it.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.wait("").reason
+    }
+
     /// How it is told: what is so, who acts, what next.
     #[must_use]
     pub fn wait(&self, token: &str) -> Wait {

@@ -1,7 +1,10 @@
 //! Looks at an account's namespaces at the API server itself and does what the planner says.
 
 use crds::{Account, AccountStatus};
-use k8s_openapi::{NamespaceResourceScope, api::core::v1::Namespace};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{authorization::v1::SubjectAccessReview, core::v1::Namespace, rbac::v1::RoleBinding},
+};
 use kit::apply::{Claim, Object};
 use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
 use operator_core::market::{
@@ -11,6 +14,7 @@ use operator_core::market::{
 use serde::Serialize;
 use serde_json::json;
 
+use crate::caches::decoded;
 use crate::market::{Error, Shared, error::at, labels::Step, status::api};
 
 /// Another Account that has the namespace.
@@ -20,7 +24,7 @@ fn rival(shared: &Shared, account: &Account, namespace: &str) -> Option<String> 
         .iter()
         .filter_map(|(_, name)| shared.accounts.get(&ObjectRef::new(name)))
         .collect();
-    let owner = owner::owner(guards.iter().filter_map(|guard| guard.0.as_ref().ok()), namespace)?;
+    let owner = owner::owner(guards.iter().filter_map(|guard| decoded(guard)), namespace)?;
     (owner.uid() != account.uid()).then(|| owner.name_any())
 }
 
@@ -63,7 +67,7 @@ pub(super) async fn furnish(shared: &Shared, account: &Account, alive: i32) -> R
     Ok(if admits {
         plan.status
     } else {
-        account::counting(account, alive, shared.ctx.clock.now())
+        account::opening(account, alive, shared.ctx.clock.now())
     })
 }
 
@@ -109,9 +113,26 @@ async fn ensure(shared: &Shared, child: &Child) -> Result<bool, Error> {
     match child {
         Child::ServiceAccount(object) => one(shared, object).await.map(|_| true),
         Child::Role(object) => one(shared, object).await.map(|_| true),
-        Child::RoleBinding(object) => one(shared, object).await.map(|_| true),
+        Child::RoleBinding(object) => {
+            one(shared, object).await?;
+            is_effective(shared, object).await
+        }
         Child::ResourceQuota(object) => one(shared, object).await.map(|stored| account::admits(&stored)),
     }
+}
+
+async fn is_effective(shared: &Shared, granted: &RoleBinding) -> Result<bool, Error> {
+    let api = Api::<SubjectAccessReview>::all(shared.ctx.client.clone());
+    let asked = shared
+        .ctx
+        .writer
+        .create_claim(&api, &account::review(granted))
+        .await
+        .map_err(at(Step::Furnish))?;
+    Ok(match asked {
+        Claim::Created(review) => review.status.is_some_and(|status| status.allowed),
+        Claim::AlreadyExists => false,
+    })
 }
 
 async fn one<K>(shared: &Shared, wanted: &K) -> Result<K, Error>

@@ -10,7 +10,7 @@ use kit::guarded;
 use kube::{
     ResourceExt,
     runtime::{
-        controller::{Action, Config, Controller as Runner},
+        controller::{Action, Controller as Runner},
         reflector::ObjectRef,
     },
 };
@@ -22,11 +22,13 @@ use super::{
     observe::{Seen, observe, older_alive},
 };
 use crate::{
-    caches::{Caches, Guarded, get},
+    caches::{Caches, Guarded, decoded, get},
+    drive::{Run, drive},
     market::{
-        Error, Key, Shared,
+        Error, Shared,
         error::policy,
         index::Name,
+        key,
         labels::{Controller, Outcome},
     },
 };
@@ -61,41 +63,31 @@ pub fn start(
     let slots = slots.inspect(move |guard| slot_index.indices.slot(&slot_index, guard));
     let accounts = accounts.inspect(move |guard| account_index.indices.account(&account_index, guard));
     let (of_ended, of_slot, of_offering, of_provider, of_account) = (with(), with(), with(), with(), with());
+    let controller = Runner::for_shared_stream(own, shared.contracts.clone())
+        .watches_shared_stream(machines, |guard: Arc<Guarded<Machine>>| of_machine(&guard))
+        .watches_shared_stream(slots, move |slot| by_slot(&of_slot, &slot))
+        .watches_shared_stream(offerings, move |offering| by_offering(&of_offering, &offering))
+        .watches_shared_stream(providers, move |provider| by_provider(&of_provider, &provider))
+        .watches_shared_stream(accounts, move |account| by_account(&of_account, &account))
+        .watches_shared_stream(ended, move |contract| by_ended(&of_ended, &contract));
+    let run = Run {
+        name: "contract",
+        concurrency: CONCURRENCY,
+        shared,
+        shutdown,
+    };
     Some(Box::pin(async move {
-        let stopped = shutdown.clone();
-        Runner::for_shared_stream(own, shared.contracts.clone())
-            .watches_shared_stream(machines, |guard: Arc<Guarded<Machine>>| of_machine(&guard))
-            .watches_shared_stream(slots, move |slot| by_slot(&of_slot, &slot))
-            .watches_shared_stream(offerings, move |offering| by_offering(&of_offering, &offering))
-            .watches_shared_stream(providers, move |provider| by_provider(&of_provider, &provider))
-            .watches_shared_stream(accounts, move |account| by_account(&of_account, &account))
-            .watches_shared_stream(ended, move |contract| by_ended(&of_ended, &contract))
-            .with_config(Config::default().concurrency(CONCURRENCY))
-            .graceful_shutdown_on(async move { shutdown.cancelled().await })
-            .run(
-                reconcile,
-                |guard, error, shared| error_policy(&guard, error, &shared),
-                shared,
-            )
-            .for_each(|_| std::future::ready(()))
-            .await;
-        if stopped.is_cancelled() {
-            Ok(())
-        } else {
-            Err(Error::Ended {
-                controller: "contract",
-            })
-        }
+        Ok(drive(controller, run, reconcile, failed).await?)
     }))
 }
 
 fn of_machine(guard: &Guarded<Machine>) -> Option<Ref> {
-    let contract = &guard.0.as_ref().ok()?.spec.contract_ref;
+    let contract = &decoded(guard)?.spec.contract_ref;
     Some(ObjectRef::new(contract.name.as_str()).within(contract.namespace.as_str()))
 }
 
 fn by_slot(shared: &Shared, guard: &Guarded<Slot>) -> Option<Ref> {
-    let slot = guard.0.as_ref().ok()?;
+    let slot = decoded(guard)?;
     let machine = slot.spec.machine_ref.name.as_str();
     of_machine(&*get(&shared.machines, &slot.namespace()?, machine)?)
 }
@@ -128,7 +120,7 @@ fn by_ended(shared: &Shared, guard: &Guarded<Contract>) -> Vec<Ref> {
     let live = guard
         .0
         .as_ref()
-        .is_ok_and(|contract| !state(contract).is_terminal());
+        .is_ok_and(|contract| !contract.state().is_terminal());
     let there = shared.contracts.get(&ObjectRef::from_obj(guard)).is_some();
     if live && there {
         return Vec::new();
@@ -150,7 +142,7 @@ fn waiting(shared: &Shared, names: Vec<Name>) -> Vec<Ref> {
             guard
                 .0
                 .as_ref()
-                .is_ok_and(|c| matches!(state(c), State::Requested | State::Accepted))
+                .is_ok_and(|c| matches!(c.state(), State::Requested | State::Accepted))
         })
     };
     names
@@ -160,26 +152,11 @@ fn waiting(shared: &Shared, names: Vec<Name>) -> Vec<Ref> {
         .collect()
 }
 
-pub(super) fn state(contract: &Contract) -> State {
-    contract
-        .status
-        .as_ref()
-        .map_or(State::Requested, |status| status.state)
-}
-
-fn key(guard: &Guarded<Contract>) -> Key {
-    (
-        Controller::Contract,
-        guard.namespace().unwrap_or_default(),
-        guard.name_any(),
-    )
-}
-
 async fn reconcile(guard: Arc<Guarded<Contract>>, shared: Arc<Shared>) -> Result<Action, Error> {
     let cached = guarded::decoded(&guard).map_err(|source| Error::Undecodable { source })?;
     let mut measure = shared.ctx.reconciles.measure(Controller::Contract);
     measure.outcome(Outcome::Failed);
-    let (_, namespace, name) = key(&guard);
+    let (_, namespace, name) = key(Controller::Contract, &*guard);
     let newer = shared
         .written_contracts
         .newer_than(Some(cached), &namespace, &name);
@@ -194,9 +171,9 @@ async fn reconcile(guard: Arc<Guarded<Contract>>, shared: Arc<Shared>) -> Result
     let done = execute(&shared, contract, seen.machine.present(), plan.steps).await;
     shared.admitted.settled(&contract.uid().unwrap_or_default());
     done?;
-    shared.backoff.reset(&key(&guard));
+    shared.backoff.reset(&key(Controller::Contract, &*guard));
     measure.outcome(if wrote { Outcome::Wrote } else { Outcome::Settled });
-    Ok(next_pass(state(contract), wake, shared.ctx.clock.now()))
+    Ok(next_pass(contract.state(), wake, shared.ctx.clock.now()))
 }
 
 /// The plan; a place that it takes in the account's limit counts for others at once.
@@ -224,8 +201,8 @@ fn next_pass(state: State, wake: Option<Timestamp>, now: Timestamp) -> Action {
     }
 }
 
-fn error_policy(guard: &Guarded<Contract>, error: &Error, shared: &Shared) -> Action {
-    policy(shared, &key(guard), error)
+fn failed(guard: &Guarded<Contract>, error: &Error, shared: &Shared) -> Action {
+    policy(shared, Controller::Contract, guard, error)
 }
 
 #[cfg(test)]

@@ -141,6 +141,6 @@ async fn an_undecodable_contract_is_left_alone() {
     let odd = json!({"metadata": {"name": "odd", "namespace": "tenant-alice"}, "spec": {"sshKeys": 7}});
     let guard: Arc<Guarded<Contract>> = Arc::new(serde_json::from_value(odd).unwrap());
     let error = reconcile(guard.clone(), bed.shared.clone()).await.unwrap_err();
-    assert_eq!(error_policy(&guard, &error, &bed.shared), Action::await_change());
+    assert_eq!(failed(&guard, &error, &bed.shared), Action::await_change());
     assert_eq!(bed.sent(), []);
 }

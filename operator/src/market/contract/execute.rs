@@ -1,5 +1,5 @@
 //! Does the steps of a plan in order and stops at the first that fails. Decides nothing.
-
+use operator_core::condition::READY;
 use std::sync::Arc;
 
 use crds::{Contract, ContractStatus, Machine, MachineSpec};
@@ -7,14 +7,10 @@ use kit::apply::Claim;
 use kube::ResourceExt;
 use operator_core::{
     condition::find,
-    market::{
-        contract::Step as Planned,
-        names::{CONTRACT_FINALIZER, READY},
-    },
+    market::{contract::Step as Planned, names::CONTRACT_FINALIZER},
 };
 use serde_json::json;
 
-use super::controller::state;
 use crate::market::{
     Error, Shared,
     error::at,
@@ -90,8 +86,8 @@ async fn status_of(
     let before = contract.status.as_ref().map_or(&[][..], |s| &s.conditions);
     let api = api::<Contract>(shared, &namespace);
     let stored = store(shared, &api, contract, status, [before, &status.conditions]).await?;
-    if state(contract) != status.state {
-        let (from, to, name) = (state(contract), status.state, contract.name_any());
+    if contract.state() != status.state {
+        let (from, to, name) = (contract.state(), status.state, contract.name_any());
         let reason = find(&status.conditions, READY).map_or("", |ready| ready.reason.as_str());
         tracing::info!(
             contract = %format!("{namespace}/{name}"), state = %to, reason,

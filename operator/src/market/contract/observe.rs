@@ -10,9 +10,8 @@ use operator_core::market::{
     owner,
 };
 
-use super::controller::state;
 use crate::{
-    caches::{Guarded, get},
+    caches::{Guarded, decoded, get},
     market::{Shared, admitted::Deciding, status::api},
 };
 
@@ -56,26 +55,22 @@ impl Seen {
     ) -> Facts<'a> {
         Facts {
             contract,
-            account: inside(self.account.as_ref()),
+            account: self.account.as_deref().and_then(decoded),
             older_alive,
-            offering: inside(self.offering.as_ref()),
-            provider: inside(self.provider.as_ref()),
+            offering: self.offering.as_deref().and_then(decoded),
+            provider: self.provider.as_deref().and_then(decoded),
             machine: match &self.machine {
                 Found::Unread => MachineSeen::Unread,
                 Found::Absent => MachineSeen::Absent,
                 Found::Present(machine) => MachineSeen::Present(machine),
                 Found::Foreign => MachineSeen::Foreign,
             },
-            slot: inside(self.slot.as_ref()),
-            gateway: inside(self.gateway.as_ref()),
+            slot: self.slot.as_deref().and_then(decoded),
+            gateway: self.gateway.as_deref().and_then(decoded),
             clock_agreed: !shared.ctx.server_clock.agreement().must_hold(),
             config: &shared.config,
         }
     }
-}
-
-fn inside<K>(guard: Option<&Arc<Guarded<K>>>) -> Option<&K> {
-    guard.and_then(|guard| guard.0.as_ref().ok())
 }
 
 pub(super) async fn observe(shared: &Shared, contract: &Contract) -> Seen {
@@ -83,8 +78,10 @@ pub(super) async fn observe(shared: &Shared, contract: &Contract) -> Seen {
     let there = offering.namespace.as_str();
     let machine = machine(shared, contract).await;
     let slot = slot(shared, contract, machine.present());
-    let gateway =
-        inside(slot.as_ref()).and_then(|slot| get(&shared.gateways, there, slot.spec.gateway.as_str()));
+    let gateway = slot
+        .as_deref()
+        .and_then(decoded)
+        .and_then(|slot| get(&shared.gateways, there, slot.spec.gateway.as_str()));
     Seen {
         account: account(shared, contract),
         offering: get(&shared.offerings, there, offering.name.as_str()),
@@ -102,11 +99,11 @@ fn account(shared: &Shared, contract: &Contract) -> Option<Arc<Guarded<Account>>
     let guards: Vec<_> = names
         .filter_map(|(_, name)| shared.accounts.get(&ObjectRef::new(&name)))
         .collect();
-    let accounts = guards.iter().filter_map(|guard| guard.0.as_ref().ok());
+    let accounts = guards.iter().filter_map(|guard| decoded(guard));
     let found = owner::tenant_of(accounts, &namespace)?;
     guards
         .iter()
-        .find(|guard| inside(Some(guard)).is_some_and(|a| std::ptr::eq(a, found)))
+        .find(|guard| decoded(guard).is_some_and(|a| std::ptr::eq(a, found)))
         .cloned()
 }
 
@@ -118,13 +115,13 @@ pub(super) fn older_alive(shared: &Shared, contract: &Contract, deciding: &Decid
     let first = |c: &Contract| {
         let taken = c.uid().is_some_and(|uid| deciding.holds(&uid));
         let priced = taken || c.status.as_ref().is_some_and(|s| s.price.is_some());
-        !state(c).is_terminal() && c.uid() != own.1 && (priced || age(c) < own)
+        !c.state().is_terminal() && c.uid() != own.1 && (priced || age(c) < own)
     };
     let namespace = contract.namespace().unwrap_or_default();
     let names = shared.indices.by_namespace.of(&namespace);
     let ahead = names.iter().filter(|(namespace, name)| {
         let cached = get(&shared.contracts, namespace, name);
-        let Some(known) = inside(cached.as_ref()) else {
+        let Some(known) = cached.as_deref().and_then(decoded) else {
             return false;
         };
         let newer = shared.written_contracts.newer_than(Some(known), namespace, name);
@@ -139,7 +136,7 @@ async fn machine(shared: &Shared, contract: &Contract) -> Found {
         return Found::Unread;
     };
     let cached = get(&shared.machines, namespace, &name);
-    let known = inside(cached.as_ref());
+    let known = cached.as_deref().and_then(decoded);
     if let Some(newer) = shared.written_machines.newer_than(known, namespace, &name) {
         return owned(newer, contract);
     }
@@ -190,12 +187,12 @@ fn slot(shared: &Shared, contract: &Contract, machine: Option<&Machine>) -> Opti
         .collect();
     let slots: Vec<&Slot> = guards
         .iter()
-        .filter_map(|guard| inside(Some(guard)))
+        .filter_map(|guard| decoded(guard))
         .filter(|slot| slot.spec.contract_uid.as_str() == uid)
         .collect();
     let found = slot_of(machine, &slots)?;
     guards
         .iter()
-        .find(|guard| inside(Some(guard)).is_some_and(|s| std::ptr::eq(s, found)))
+        .find(|guard| decoded(guard).is_some_and(|s| std::ptr::eq(s, found)))
         .cloned()
 }

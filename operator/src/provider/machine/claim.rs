@@ -24,7 +24,7 @@ use operator_core::{
 use crate::provider::{
     Shared,
     error::Error,
-    objects::{Identity, SLOT_FINALIZER, live_slots, phase, slots_of},
+    objects::{Identity, SLOT_FINALIZER, live_slots, slots_of},
     slot::{controller::remove, setting},
 };
 
@@ -67,7 +67,7 @@ async fn one(shared: &Shared, machine: &Machine, slots: Vec<Slot>) -> Result<Opt
     let known = machine.status.as_ref().and_then(|s| s.slot.as_deref());
     let mut claimed: Vec<Slot> = slots
         .into_iter()
-        .filter(|slot| phase(slot) == SlotPhase::Claimed)
+        .filter(|slot| slot.phase() == SlotPhase::Claimed)
         .collect();
     let kept = claimed
         .iter()
@@ -142,7 +142,7 @@ fn waiting(machine: &Machine, wait: Wait, recheck: SignedDuration) -> Claimed {
 async fn make_room(shared: &Shared, identity: &Identity, resting: &str) -> Result<(), Error> {
     let api: Api<Slot> = Api::namespaced(shared.ctx.client.clone(), &identity.namespace);
     match shared.ctx.writer.get(&api, resting).await.map_err(Error::kube)? {
-        Some(slot) if phase(&slot) == SlotPhase::Resting => {
+        Some(slot) if slot.phase() == SlotPhase::Resting => {
             remove(shared, &slot, &Identity::of(&slot)?).await
         }
         _ => Ok(()),

@@ -4,13 +4,12 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use crds::{Machine, Slot};
-use domain::pve::Class;
-use futures::{StreamExt, stream::BoxStream};
+use futures::stream::BoxStream;
 use kit::guarded;
 use kube::{
     ResourceExt,
     runtime::{
-        controller::{Action, Config, Controller},
+        controller::{Action, Controller},
         reflector::ObjectRef,
     },
 };
@@ -18,10 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{claim, outcome, pursue, report, teardown};
 use crate::{
-    caches::{Caches, Guarded},
+    caches::{Caches, Guarded, decoded},
+    drive::{Run, drive},
     provider::{
         Shared,
-        error::Error,
+        error::{Error, policy},
+        key,
+        labels::{Controller::Machine as Machines, Outcome},
         objects::{Identity, MACHINE_FINALIZER},
     },
 };
@@ -46,33 +48,26 @@ pub fn start(
     let machines = caches.machines.subscribe();
     let slots = caches.slots.subscribe();
     let store = caches.machines.store();
+    let run = Run {
+        name: "machine",
+        concurrency: CONCURRENCY,
+        shared,
+        shutdown,
+    };
+    let controller = Controller::for_shared_stream(machines, store)
+        .watches_shared_stream(slots, |slot| machine_of(&slot))
+        .reconcile_on(deviations);
     async move {
-        let ended = shutdown.clone();
-        Controller::for_shared_stream(machines, store)
-            .watches_shared_stream(slots, |slot| machine_of(&slot))
-            .reconcile_on(deviations)
-            .with_config(Config::default().concurrency(CONCURRENCY))
-            .graceful_shutdown_on(async move { shutdown.cancelled().await })
-            .run(
-                reconcile,
-                |machine, error, _| error_policy(&machine, error),
-                shared,
-            )
-            .for_each(|_| std::future::ready(()))
-            .await;
-        if ended.is_cancelled() {
-            Ok(())
-        } else {
-            Err(Error::Ended {
-                controller: "machine",
-            })
-        }
+        let failed = |machine: &Guarded<Machine>, error: &Error, shared: &Shared| {
+            policy(&shared.ctx, &shared.tries, Machines, machine, error)
+        };
+        Ok(drive(controller, run, reconcile, failed).await?)
     }
 }
 
 /// The Machine that a Slot names.
 fn machine_of(guard: &Guarded<Slot>) -> Option<ObjectRef<Guarded<Machine>>> {
-    let slot = guard.0.as_ref().ok()?;
+    let slot = decoded(guard)?;
     Some(ObjectRef::new(slot.spec.machine_ref.name.as_str()).within(&slot.namespace()?))
 }
 
@@ -90,7 +85,7 @@ async fn reconcile(guard: Arc<Guarded<Machine>>, shared: Arc<Shared>) -> Result<
     if knows_nothing_yet(&shared, machine) {
         return Ok(Action::requeue(FIRST_LOOK));
     }
-    let mut measure = shared.ctx.reconciles.measure(report::Controller::Machine);
+    let mut measure = shared.ctx.reconciles.measure(Machines);
     let identity = Identity::of(machine)?;
     let pass = pass(&shared, machine, &identity).await?;
     let now = shared.ctx.clock.now();
@@ -99,18 +94,11 @@ async fn reconcile(guard: Arc<Guarded<Machine>>, shared: Arc<Shared>) -> Result<
         drop_finalizer(&shared, machine, &identity).await?;
     }
     let Some(failed) = pass.failed else {
-        measure.outcome(report::Outcome::Done);
+        measure.outcome(Outcome::Done);
+        shared.tries.reset(&key(Machines, machine));
         return Ok(report::action(&pass.found.verdict, RESYNC));
     };
-    measure.outcome(report::Outcome::Failed);
-    let (class, step) = (
-        report::ClassLabel::of(&failed.class),
-        report::StepLabel(failed.step),
-    );
-    shared
-        .ctx
-        .reconciles
-        .failed(report::Controller::Machine, class, step);
+    measure.outcome(Outcome::Failed);
     Err(Error::Step {
         step: failed.step,
         class: failed.class,
@@ -159,25 +147,4 @@ async fn drop_finalizer(shared: &Shared, machine: &Machine, identity: &Identity)
         shared.written.wrote(Arc::new(stored));
     }
     Ok(())
-}
-
-fn error_policy(guard: &Guarded<Machine>, error: &Error) -> Action {
-    let name = format!("{}/{}", guard.namespace().unwrap_or_default(), guard.name_any());
-    let class = error.class();
-    let level_is_low = matches!(class, Class::Conflict | Class::LostRace);
-    if level_is_low {
-        tracing::debug!(machine = %name, class = %class, "machine {name}: {}", kit::chain(error));
-    } else {
-        tracing::warn!(machine = %name, class = %class, "machine {name}: {}", kit::chain(error));
-    }
-    match class {
-        Class::Spec if matches!(error, Error::Undecodable { .. }) => Action::await_change(),
-        Class::Spec => Action::requeue(Duration::from_mins(1)),
-        Class::Conflict | Class::LostRace => Action::requeue(Duration::from_millis(200)),
-        Class::Retryable { .. } | Class::Locked | Class::ReplaceNode | Class::Gone => {
-            Action::requeue(Duration::from_secs(1))
-        }
-        Class::Denied { .. } | Class::Provider => Action::requeue(Duration::from_secs(2)),
-        Class::Bug => Action::requeue(Duration::from_mins(10)),
-    }
 }

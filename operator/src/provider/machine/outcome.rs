@@ -96,14 +96,6 @@ pub(super) fn want(
     .map_err(|violation| unusable(format!("{violation}.")))
 }
 
-pub(super) fn no_pool(slot: &Slot) -> Wait {
-    Wait::new(
-        Reason::PoolNotReady,
-        format!("Pool {} is not connected.", slot.spec.pool),
-        "It goes on by itself once the Pool is there; running machines are not touched.",
-    )
-}
-
 pub(super) fn placed(machine: &Machine, slot: &Slot, plan: Plan<Step>) -> Pass {
     let mut pass = without_slot(machine, plan);
     pass.found.slot = Some(place(slot));

@@ -8,7 +8,6 @@ use crds::{
     machine::{TaskKind, TaskRef, VmStatus},
     slot::SlotPhase,
 };
-use dc_proxmox::Kind;
 use domain::pve::Class;
 use jiff::{SignedDuration, Timestamp};
 use kube::{Api, ResourceExt};
@@ -17,7 +16,7 @@ use operator_core::{
     provider::{
         machine::{
             blueprint::Blueprint,
-            plan::{self, History, Seen, Step, needs_firewall},
+            plan::{self, Cloned, History, Seen, Step, needs_firewall},
             status::{Found, MADE, made},
             words,
         },
@@ -29,14 +28,14 @@ use operator_core::{
     reason::Reason,
 };
 
-use super::outcome::{Pass, no_pool, place, placed, restarts, want};
+use super::outcome::{Pass, place, placed, restarts, want};
 use crate::provider::{
     Shared,
     act::{Failed, Hands, TASK_BUDGET},
     error::Error,
     look::{Scope, look, read_firewall},
     memory::{Remembered, Task},
-    objects::{Identity, phase},
+    objects::Identity,
     pool::PoolHandle,
     slot::setting,
 };
@@ -54,11 +53,13 @@ pub async fn pass(
     identity: &Identity,
     slot: &Slot,
 ) -> Result<Pass, Error> {
-    let Some(pool) = shared.pools.get(&identity.namespace, slot.spec.pool.as_str()) else {
+    let (namespace, pool_name) = (identity.namespace.as_str(), slot.spec.pool.as_str());
+    let Some(pool) = shared.pools.get(namespace, pool_name) else {
+        let wait = shared.pools.not_connected(namespace, pool_name);
         return Ok(placed(
             machine,
             slot,
-            Plan::wait(no_pool(slot), SignedDuration::from_secs(2)),
+            Plan::wait(wait, SignedDuration::from_secs(2)),
         ));
     };
     let slot_identity = Identity::of(slot)?;
@@ -124,7 +125,7 @@ impl Rounds<'_> {
         for _ in 0..ROUNDS {
             let now = self.shared.ctx.clock.now();
             let seen = self.look(memory, now).await;
-            let plan = plan::plan(self.want, &seen, &self.history(memory));
+            let plan = plan::plan(self.want, &seen, &self.history(memory, now));
             self.note(&seen.guest);
             let Some(step) = plan.step else {
                 if plan.verdict == Verdict::Settled {
@@ -252,16 +253,33 @@ impl Rounds<'_> {
         }
     }
 
-    fn history(&self, memory: &Remembered) -> History {
+    fn history(&self, memory: &Remembered, now: Timestamp) -> History {
         History {
-            cloned: !memory.untouched,
-            cloned_well: memory.cloned,
+            cloned: match (memory.untouched, memory.cloned) {
+                (true, _) => Cloned::Never,
+                (false, false) => Cloned::Perhaps,
+                (false, true) => Cloned::Well,
+            },
+            hidden_limit: self.shared.config.hidden_limit,
+            node_lost: self.node_lost(now),
             made: self.made,
             trouble: memory.trouble.clone(),
             restarts: self.restarts.clone(),
             deadline: self.machine.spec.provision_by.as_ref().map(|t| t.0),
             token: self.pool.token_id().to_owned(),
         }
+    }
+
+    /// Positive evidence only: a fresh picture of a cluster with quorum that has called the node offline all the time.
+    fn node_lost(&self, now: Timestamp) -> bool {
+        let config = &self.shared.config;
+        self.pool.inventory().is_some_and(|seen| {
+            let fresh = now.duration_since(seen.seen) <= config.tick_interval.saturating_mul(3);
+            fresh
+                && seen
+                    .offline_since(&self.want.place.node)
+                    .is_some_and(|since| seen.seen.duration_since(since) >= config.node_lost_after)
+        })
     }
 
     fn note(&mut self, guest: &Presence<Guest>) {
@@ -339,13 +357,13 @@ impl Rounds<'_> {
             .get(&api, &slot.name_any())
             .await
             .map_err(Error::kube)?;
-        Ok(live.is_some_and(|live| live.uid() == slot.uid() && phase(&live) == SlotPhase::Claimed))
+        Ok(live.is_some_and(|live| live.uid() == slot.uid() && live.phase() == SlotPhase::Claimed))
     }
 
     /// Waits a moment for a place among the clones of the node; without one the next pass asks again.
     async fn may_clone(&self, memory: &mut Remembered) -> bool {
         if memory.permit.is_none() {
-            let enter = self.pool.admission.enter(&self.want.place.node, Kind::Clone);
+            let enter = self.pool.admission.enter(&self.want.place.node);
             memory.permit = tokio::time::timeout(TASK_BUDGET, enter).await.ok();
         }
         memory.permit.is_some()

@@ -1,84 +1,18 @@
-//! How a pass is told: status, events, one log line for each transition, metrics.
+//! How a pass is told: status, events, one log line for each transition.
 
 use std::{sync::Arc, time::Duration};
 
 use crds::{Machine, MachineStatus};
-use domain::pve::Class;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
-use kit::{events, metrics::Label};
+use kit::events;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 use operator_core::provider::{
     machine::status::{Found, status},
     plan::Verdict,
-    trouble::StepKind,
 };
 
 use crate::provider::{Shared, error::Error, objects::write_machine_status};
-
-/// Controllers of this family, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Controller {
-    /// Machines.
-    Machine,
-    /// Slots.
-    Slot,
-}
-
-impl Label for Controller {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Machine => "machine",
-            Self::Slot => "slot",
-        }
-    }
-}
-
-/// How a pass ended, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// It did what there was to do.
-    Done,
-    /// A step failed.
-    Failed,
-}
-
-impl Label for Outcome {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// Classes of failure, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClassLabel(&'static str);
-
-impl ClassLabel {
-    /// Of this class.
-    #[must_use]
-    pub const fn of(class: &Class) -> Self {
-        Self(class.name())
-    }
-}
-
-impl Label for ClassLabel {
-    fn label(self) -> &'static str {
-        self.0
-    }
-}
-
-/// Steps, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StepLabel(pub StepKind);
-
-impl Label for StepLabel {
-    fn label(self) -> &'static str {
-        self.0.name()
-    }
-}
 
 /// Stores what a pass found, if it says something else than before.
 ///

@@ -9,7 +9,7 @@ use crds::{
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use operator_core::{
-    condition::{Wait, find, seconds},
+    condition::{READY, Wait, find, seconds},
     provider::{
         machine::status::Found,
         plan::{Plan, Verdict, until},
@@ -21,7 +21,7 @@ use super::outcome::{Pass, without_slot};
 use crate::provider::{
     Shared,
     error::Error,
-    objects::{Identity, live_slots, phase},
+    objects::{Identity, live_slots},
     slot::setting,
 };
 
@@ -45,12 +45,12 @@ pub async fn pass(shared: &Shared, machine: &Machine, identity: &Identity) -> Re
     }
     // Live, not cached: a Slot that the cache has not seen yet must not be left behind.
     let mut slots = live_slots(&shared.ctx, &shared.ctx.client, identity).await?;
-    for slot in slots.iter_mut().filter(|slot| phase(slot) == SlotPhase::Claimed) {
+    for slot in slots.iter_mut().filter(|slot| slot.phase() == SlotPhase::Claimed) {
         *slot = setting::release(shared, slot, teardown).await?;
     }
     let open: Vec<&Slot> = slots
         .iter()
-        .filter(|slot| matches!(phase(slot), SlotPhase::Claimed | SlotPhase::Releasing))
+        .filter(|slot| matches!(slot.phase(), SlotPhase::Claimed | SlotPhase::Releasing))
         .collect();
     if open.is_empty() {
         return Ok(settled(machine, Some(ended(machine, &slots, now))));
@@ -97,7 +97,7 @@ fn ended(machine: &Machine, slots: &[Slot], now: Timestamp) -> Ended {
     let current = status.and_then(|s| s.slot.as_deref());
     let aside: Vec<String> = slots
         .iter()
-        .filter(|slot| phase(slot) == SlotPhase::Quarantined)
+        .filter(|slot| slot.phase() == SlotPhase::Quarantined)
         .map(ResourceExt::name_any)
         .collect();
     // A Slot that is set aside may hide a VM that was once asked for: then nothing is said to be gone.
@@ -138,7 +138,7 @@ fn given_up_at(shared: &Shared, teardown: &Teardown) -> Option<Timestamp> {
 /// What the Slot waits for is what the Machine waits for.
 fn waiting(open: &[&Slot]) -> Wait {
     let told = open.iter().find_map(|slot| {
-        let condition = find(&slot.status.as_ref()?.conditions, "Ready")?;
+        let condition = find(&slot.status.as_ref()?.conditions, READY)?;
         Some((slot, Reason::named(&condition.reason)?, &condition.message))
     });
     match told {

@@ -14,9 +14,9 @@ use operator_core::provider::place::{Amount, Claim, Demand, World, index::Restin
 use super::{
     books::Books,
     registry::Stores,
-    world::{Known, decoded, whole},
+    world::{Known, whole},
 };
-use crate::{caches::Guarded, provider::objects::phase};
+use crate::caches::{Guarded, decoded};
 
 /// Takes in the Slots; gives the UIDs of Machines that hold one.
 pub fn take_slots(
@@ -35,11 +35,11 @@ pub fn take_slots(
         };
         take_index(slot, world);
         let uid = slot.spec.machine_ref.uid.as_str();
-        if phase(slot) == SlotPhase::Claimed {
+        if slot.phase() == SlotPhase::Claimed {
             holders.insert(uid.to_owned());
         }
-        if phase(slot) != SlotPhase::Resting {
-            let machine = machines.get(uid).and_then(decoded);
+        if slot.phase() != SlotPhase::Resting {
+            let machine = machines.get(uid).and_then(|guard| decoded(guard));
             world
                 .claims
                 .push(claim(slot, machine, known.get(slot.spec.pool.as_str())));
@@ -69,7 +69,7 @@ fn take_index(slot: &Slot, world: &mut World) {
         .status
         .as_ref()
         .and_then(|status| status.resting_since.as_ref());
-    match (phase(slot), since) {
+    match (slot.phase(), since) {
         (SlotPhase::Resting, Some(since)) if slot.metadata.deletion_timestamp.is_none() => {
             indices.resting.push(Resting {
                 since: since.0,
@@ -106,7 +106,7 @@ fn claim(slot: &Slot, machine: Option<&Machine>, known: Option<&Known>) -> Claim
         storage: slot.spec.storage.to_string(),
         amount: demand.map_or_else(shown, |demand| demand.amount),
         running: row.is_some_and(|row| row.status == PowerStatus::Running),
-        cloning: phase(slot) == SlotPhase::Claimed && row.is_none() && !has_vm,
+        cloning: slot.phase() == SlotPhase::Claimed && row.is_none() && !has_vm,
     }
 }
 

@@ -4,13 +4,12 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use crds::{Gateway, Pool, Provider, Slot, slot::SlotPhase};
-use domain::pve::Class;
 use futures::StreamExt;
-use kit::{guarded, metrics::Label};
+use kit::{backoff::Backoff, guarded};
 use kube::{
     Api, ResourceExt,
     runtime::{
-        controller::{Action, Config, Controller},
+        controller::{Action, Controller},
         reflector::ObjectRef,
     },
 };
@@ -22,35 +21,25 @@ use super::{
     world,
 };
 use crate::{
-    caches::{Caches, Guarded, all},
-    provider::{Error, objects::phase},
+    caches::{Caches, Guarded, all, decoded},
+    drive::{Run, drive},
+    provider::{
+        Error, Tries,
+        error::policy,
+        key,
+        labels::{self, Outcome},
+    },
 };
 
 /// Finalizer of Pools.
 const FINALIZER: &str = "decent-cloud.org/pool";
 /// A failed pass is tried again after this.
 const TICK: Duration = Duration::from_secs(5);
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct PoolLabel;
-
-impl Label for PoolLabel {
-    fn label(self) -> &'static str {
-        "pool"
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Done;
-
-impl Label for Done {
-    fn label(self) -> &'static str {
-        "done"
-    }
-}
 
 struct Office {
     pools: Arc<Pools>,
     poke: Poke,
+    tries: Tries,
 }
 
 /// Subscribes at once; runs while the future is polled.
@@ -69,26 +58,32 @@ pub fn start(
     let office = Arc::new(Office {
         pools: Arc::clone(pools),
         poke,
+        tries: Backoff::new(kit::backoff::Config::default(), 0),
     });
     let by_gateway = Arc::clone(pools);
     let by_provider = Arc::clone(pools);
     let freed = freed(Arc::clone(&office), slots);
+    let run = Run {
+        name: "pool",
+        concurrency: 0,
+        shared: office,
+        shutdown,
+    };
+    let controller = Controller::for_shared_stream(shared, store)
+        .watches_shared_stream(gateways, move |gateway| through(&by_gateway, &gateway))
+        .watches_shared_stream(providers, move |provider| within(&by_provider, &provider))
+        .reconcile_on(freed);
     async move {
-        let ended = shutdown.clone();
-        Controller::for_shared_stream(shared, store)
-            .watches_shared_stream(gateways, move |gateway| through(&by_gateway, &gateway))
-            .watches_shared_stream(providers, move |provider| within(&by_provider, &provider))
-            .reconcile_on(freed)
-            .with_config(Config::default())
-            .graceful_shutdown_on(async move { shutdown.cancelled().await })
-            .run(reconcile, error_policy, office)
-            .for_each(|_| std::future::ready(()))
-            .await;
-        if ended.is_cancelled() {
-            Ok(())
-        } else {
-            Err(Error::Ended { controller: "pool" })
-        }
+        let failed = |pool: &Guarded<Pool>, error: &Error, office: &Office| {
+            policy(
+                &office.pools.ctx,
+                &office.tries,
+                labels::Controller::Pool,
+                pool,
+                error,
+            )
+        };
+        Ok(drive(controller, run, reconcile, failed).await?)
     }
 }
 
@@ -120,14 +115,14 @@ fn freed(
 ) -> impl futures::Stream<Item = ObjectRef<Guarded<Pool>>> + Send + 'static {
     slots.filter_map(move |guard| {
         let pools = &office.pools;
-        let freed = guard.0.as_ref().ok().and_then(|slot| {
+        let freed = decoded(&guard).and_then(|slot| {
             let namespace = slot.namespace()?;
             let gone = pools
                 .stores
                 .slots
                 .get(&ObjectRef::from_obj(guard.as_ref()))
                 .is_none();
-            if !gone && phase(slot) != SlotPhase::Resting {
+            if !gone && slot.phase() != SlotPhase::Resting {
                 return None;
             }
             if world::anybody_waits(&pools.stores, &namespace) {
@@ -157,11 +152,11 @@ async fn reconcile(guard: Arc<Guarded<Pool>>, office: Arc<Office>) -> Result<Act
         pools.forget(&namespace, &name);
         return Ok(Action::await_change());
     }
-    let mut measure = pools.ctx.reconciles.measure(PoolLabel);
+    let mut measure = pools.ctx.reconciles.measure(labels::Controller::Pool);
     let slots = naming(pools, &namespace, &name);
     if !keep(pools, pool, &slots).await? {
         pools.forget(&namespace, &name);
-        measure.outcome(Done);
+        measure.outcome(Outcome::Done);
         return Ok(Action::await_change());
     }
     let entry = pools.entry(&namespace, &name);
@@ -177,7 +172,8 @@ async fn reconcile(guard: Arc<Guarded<Pool>>, office: Arc<Office>) -> Result<Act
         now: pools.ctx.clock.now(),
     };
     pass.run(&mut work).await?;
-    measure.outcome(Done);
+    office.tries.reset(&key(labels::Controller::Pool, pool));
+    measure.outcome(Outcome::Done);
     Ok(Action::requeue(
         Duration::try_from(pools.config.tick_interval).unwrap_or(TICK),
     ))
@@ -211,20 +207,4 @@ async fn keep(pools: &Pools, pool: &Pool, slots: &[Arc<Guarded<Slot>>]) -> Resul
             .map_err(Error::kube)?;
     }
     Ok(!slots.is_empty())
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the signature is the runtime's")]
-fn error_policy(guard: Arc<Guarded<Pool>>, error: &Error, _: Arc<Office>) -> Action {
-    let name = format!("{}/{}", guard.namespace().unwrap_or_default(), guard.name_any());
-    let class = error.class();
-    if class == Class::Conflict {
-        tracing::debug!(pool = %name, class = %class, "pool {name}: {}", kit::chain(error));
-    } else {
-        tracing::warn!(pool = %name, class = %class, "pool {name}: {}", kit::chain(error));
-    }
-    match class {
-        Class::Spec => Action::await_change(),
-        Class::Conflict => Action::requeue(Duration::from_millis(200)),
-        _ => Action::requeue(TICK),
-    }
 }

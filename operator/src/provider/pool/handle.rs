@@ -53,6 +53,11 @@ impl Link {
         self.facts().inventory.clone()
     }
 
+    /// What was seen was another cluster: none of it counts.
+    pub(super) fn forget(&self) {
+        self.facts().inventory = None;
+    }
+
     pub(super) fn readiness(&self) -> Readiness {
         self.facts().readiness.clone()
     }
@@ -79,7 +84,7 @@ pub struct PoolHandle {
     pub gateway: Option<(Gateway, GatewayPlan)>,
     /// The cluster.
     pub pve: Pve,
-    /// How much may be asked of each node at once.
+    /// How many clones each node makes at once.
     pub admission: Admission,
     pub(super) token: String,
     pub(super) link: Arc<Link>,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use crds::pool::ClusterIdentity;
 use dc_proxmox::{ClusterStatus, Error, Pve, Resources, VmRow};
 use domain::{ids::Vmid, pve::Class};
 use jiff::Timestamp;
@@ -52,13 +53,19 @@ impl Inventory {
         self.offline.get(node).copied()
     }
 
-    /// By what this cluster is told from others: its name and nodes, if it has a name.
+    /// Which cluster this is; `None` where the token may not see it.
     #[must_use]
-    pub fn identity(&self) -> Option<String> {
-        let cluster = self.cluster.as_ref()?;
-        let name = cluster.name.as_ref()?;
-        let nodes: Vec<&str> = cluster.nodes.keys().map(String::as_str).collect();
-        Some(format!("{name}:{}", nodes.join(",")))
+    pub fn identity(&self) -> Option<ClusterIdentity> {
+        self.cluster.as_ref().map(identity)
+    }
+}
+
+/// By what this cluster is told from others.
+#[must_use]
+pub fn identity(cluster: &ClusterStatus) -> ClusterIdentity {
+    ClusterIdentity {
+        name: cluster.name.clone(),
+        nodes: cluster.nodes.keys().map(|node| node.as_str().into()).collect(),
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use crds::{Gateway, Machine, Pool, Slot};
-use dc_proxmox::{Admission, Limits};
+use crds::{Gateway, Machine, Pool, Slot, pool::ClusterIdentity};
+use dc_proxmox::Admission;
 use domain::slot::GatewayPlan;
 use jiff::{SignedDuration, Timestamp};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
@@ -12,6 +12,7 @@ use operator_core::provider::{
     place::{Ledger, queue::Waiter},
     pool::{
         Contact, Facts, Finding, Readiness, findings,
+        identity::{describe, is_same},
         lint::lint,
         overlap::{Range, overlap},
         readiness,
@@ -25,13 +26,14 @@ use super::{
     connect::{self, Connected},
     deviations::{Told, deviating},
     handle::PoolHandle,
+    inventory::{Inventory, identity, permitted},
     orphans::orphans,
     probe::probe,
     registry::Entry,
     store, world,
 };
 use crate::{
-    caches::{Guarded, all},
+    caches::{Guarded, all, decoded},
     provider::Error,
 };
 
@@ -67,6 +69,13 @@ pub(super) fn tell(poke: &Poke, namespace: &str, mut waiting: Vec<Waiter>) {
 fn look_at(poke: &Poke, namespace: &str, machine: &str) {
     // A receiver that is gone looks at nothing any more.
     drop(poke.send(ObjectRef::new(machine).within(namespace)));
+}
+
+/// The cluster as Pools compare it, if it has a name.
+fn named(inventory: &Inventory) -> Option<String> {
+    let identity = inventory.identity()?;
+    identity.name.as_ref()?;
+    Some(describe(&identity))
 }
 
 /// One pass.
@@ -135,21 +144,45 @@ impl Pass<'_> {
         let (ctx, spec) = (&self.pools.ctx, &self.pool.spec);
         let before = work.connected.as_ref();
         let connected = connect::connect(ctx, &self.pools.config, &self.namespace, spec, before).await?;
-        let handle = self.connect(work, &connected);
         let since = self.since(work);
         let failed = |error: dc_proxmox::Error| connect::failed(&error, spec, connected.token.id(), since);
+        if !self.slots.is_empty() && !before.is_some_and(|before| before.is(&connected)) {
+            // Before anybody can ask it about machines.
+            work.connected = None;
+            self.entry.show(|shown| shown.handle = None);
+            let cluster = permitted(connected.pve.cluster_status().await).map_err(failed)?;
+            self.recognise(cluster.as_ref().map(identity)).await?;
+        }
+        let handle = self.connect(work, &connected);
         let inventory = handle.fresh(Duration::ZERO).await.map_err(failed)?;
+        self.recognise(inventory.identity()).await?;
         let answered = probe(spec, &connected, &inventory).await.map_err(failed)?;
         let online = |node: &str| inventory.online(node);
         let replicas = lint(spec, &answered.templates, online).replicas;
         let prints = connected.pve.tls_fingerprint().map(|print| print.to_string());
         self.entry.show(|shown| {
             shown.replicas = replicas;
-            shown.cluster = prints.into_iter().chain(inventory.identity()).collect();
+            shown.cluster = prints.into_iter().chain(named(&inventory)).collect();
         });
         let claimed = world::claimed_vmids(&self.pools.stores, &self.namespace);
         work.orphans = Some(orphans(&connected.pve, &inventory, &claimed, &mut work.unclaimed).await);
         Ok(Contact::Answered(Box::new(answered)))
+    }
+
+    /// While Slots are here, another cluster is never taken for theirs: there, all their VMs would look absent.
+    async fn recognise(&self, seen: Option<ClusterIdentity>) -> Result<(), Contact> {
+        let written = self.entry.written.lock().await.clone();
+        let status = written.as_ref().or(self.pool.status.as_ref());
+        match (status.and_then(|status| status.cluster.clone()), seen) {
+            (Some(known), Some(seen)) if !self.slots.is_empty() && !is_same(&known, &seen) => {
+                Err(Contact::OtherCluster {
+                    hosts: connect::hosts(&self.pool.spec),
+                    known,
+                    seen,
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// One look at the cluster between two preflights.
@@ -163,6 +196,9 @@ impl Pass<'_> {
         match handle.fresh(Duration::ZERO).await.map_err(failed) {
             Err(contact) => self.take_contact(work, contact),
             Ok(inventory) => {
+                if let Err(contact) = self.recognise(inventory.identity()).await {
+                    return self.take_contact(work, contact);
+                }
                 if let Some(Contact::Answered(answered)) = &mut work.contact {
                     answered.quorate = inventory.cluster.as_ref().map(|cluster| cluster.quorate);
                     for (name, node) in &mut answered.nodes {
@@ -183,7 +219,9 @@ impl Pass<'_> {
             Contact::SecretUnreadable { .. }
                 | Contact::TrustUnreadable { .. }
                 | Contact::EndpointRefused { .. }
+                | Contact::OtherCluster { .. }
         ) {
+            self.entry.link.forget();
             work.connected = None;
             self.entry.show(|shown| shown.handle = None);
         }
@@ -245,11 +283,7 @@ impl Pass<'_> {
         {
             return admission.clone();
         }
-        let limits = Limits {
-            clones: u32::try_from(clones).unwrap_or(1),
-            ..Limits::default()
-        };
-        let admission = Admission::new(limits);
+        let admission = Admission::new(u32::try_from(clones).unwrap_or(1));
         work.admission = Some((clones, admission.clone()));
         admission
     }
@@ -281,7 +315,7 @@ impl Pass<'_> {
             other.namespace().as_deref() == Some(&self.namespace) && other.name_any() != self.name
         })
         .iter()
-        .filter_map(|guard| world::range(self.pools, &self.namespace, guard.0.as_ref().ok()?))
+        .filter_map(|guard| world::range(self.pools, &self.namespace, decoded(guard)?))
         .collect();
         overlap(&me, &others)
     }
@@ -290,7 +324,7 @@ impl Pass<'_> {
     fn tell(&self, work: &mut Work) {
         if let Some(inventory) = self.entry.link.inventory() {
             let machines = world::machines_of(&self.pools.stores, &self.namespace, &self.slots);
-            let decoded = machines.iter().filter_map(|guard| guard.0.as_ref().ok());
+            let decoded = machines.iter().filter_map(|guard| decoded(guard));
             for name in deviating(decoded, &inventory, &mut work.told) {
                 look_at(self.poke, &self.namespace, &name);
             }
@@ -326,6 +360,12 @@ impl Pass<'_> {
                 .and_then(|connected| connected.pve.tls_fingerprint())
                 .map(|print| print.to_string()),
             version,
+            cluster: self
+                .entry
+                .link
+                .inventory()
+                .filter(|_| matches!(work.contact, Some(Contact::Answered(_))))
+                .and_then(|inventory| inventory.identity()),
         };
         store::outcome(self.pools, self.entry, self.pool, out, self.now).await
     }

@@ -274,6 +274,8 @@ fn config() -> ProviderConfig {
         preflight_interval: PREFLIGHT,
         tick_interval: TICK,
         absence_interval: TICK,
+        hidden_limit: TICK,
+        node_lost_after: TICK,
         route_wait: TICK,
         shutdown_wait: TICK,
         slot_rest: PREFLIGHT,

@@ -14,6 +14,7 @@ use domain::slot::SlotIndex;
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::reflector::Store};
 use operator_core::{
+    condition::Wait,
     provider::{
         place::{
             Placement, Replica,
@@ -31,7 +32,7 @@ use super::{
     store, world,
 };
 use crate::{
-    caches::{Caches, Guarded, get},
+    caches::{Caches, Guarded, decoded, get},
     ctx::{Ctx, ProviderConfig},
     provider::Error,
 };
@@ -153,6 +154,17 @@ impl Pools {
                 .is_some_and(|entry| entry.checked.load(Ordering::Acquire))
     }
 
+    /// What is told while nobody can call the Pool's cluster: what is wrong with it, if that is known.
+    #[must_use]
+    pub fn not_connected(&self, namespace: &str, name: &str) -> Wait {
+        let (reason, text) = match self.readiness(namespace, name) {
+            Some(Readiness::Not { reason, message }) => (reason, format!("Pool {name}: {message}")),
+            _ => (Reason::PoolNotReady, format!("Pool {name} is not connected.")),
+        };
+        let next = "It goes on by itself once the Pool is connected; running machines are not touched.";
+        Wait::new(reason, text, next)
+    }
+
     /// Whether it takes machines; `None` before the first look.
     #[must_use]
     pub fn readiness(&self, namespace: &str, name: &str) -> Option<Readiness> {
@@ -171,7 +183,7 @@ impl Pools {
             return false;
         }
         let provider = get(&self.stores.providers, namespace, PROVIDER_NAME);
-        let site = provider.and_then(|guard| guard.0.as_ref().ok().map(|provider| provider.spec.operator));
+        let site = provider.and_then(|guard| decoded(&guard).map(|provider| provider.spec.operator));
         site.unwrap_or_default() == self.config.site
     }
 

@@ -13,7 +13,11 @@ use operator_core::provider::pool::status::{Outcome, status};
 use serde_json::{Value, json};
 
 use super::registry::{Entry, Pools};
-use crate::{caches::get, ctx::Ctx, provider::Error};
+use crate::{
+    caches::{decoded, get},
+    ctx::Ctx,
+    provider::Error,
+};
 
 fn body(kind: &str, name: &str, status: &Value) -> Value {
     json!({"apiVersion": format!("{GROUP}/{VERSION}"), "kind": kind, "metadata": {"name": name}, "status": status})
@@ -89,7 +93,7 @@ pub(super) async fn pool_in_use(
     let cached = get(&pools.stores.pools, namespace, name);
     let cached = cached
         .as_ref()
-        .and_then(|guard| guard.0.as_ref().ok())
+        .and_then(|guard| decoded(guard))
         .and_then(|pool| pool.status.clone());
     let mut next = written.clone().or(cached).unwrap_or_default();
     if next.slots_in_use == Some(true) {
@@ -115,7 +119,7 @@ pub(super) async fn gateway_in_use(
     let cached = get(&pools.stores.gateways, namespace, name);
     let status = cached
         .as_ref()
-        .and_then(|guard| guard.0.as_ref().ok())
+        .and_then(|guard| decoded(guard))
         .and_then(|gateway| gateway.status.as_ref());
     if status.and_then(|status| status.slots_in_use) == Some(true) {
         return Ok(());

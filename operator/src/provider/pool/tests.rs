@@ -100,7 +100,7 @@ impl Bed {
             spec: self.spec.clone(),
             gateway: None,
             pve: connected.pve.clone(),
-            admission: Admission::default(),
+            admission: Admission::new(2),
             token: connected.token.id().to_owned(),
             link: Arc::new(Link::new(clock, readiness)),
         }

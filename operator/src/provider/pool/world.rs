@@ -25,10 +25,7 @@ use super::{
     claims,
     registry::{Shown, Stores},
 };
-use crate::{
-    caches::{Cached, Guarded, all, get},
-    provider::objects::phase,
-};
+use crate::caches::{Cached, Guarded, all, decoded, get};
 
 /// The world of a namespace, and who waits there.
 pub type Seen = (World, Vec<Waiter>);
@@ -48,18 +45,13 @@ fn is_in<K: Cached>(object: &K, namespace: &str) -> bool {
     object.namespace().as_deref() == Some(namespace)
 }
 
-/// The object behind a guard.
-pub fn decoded<K: Cached>(guard: &Arc<Guarded<K>>) -> Option<&K> {
-    guard.0.as_ref().ok()
-}
-
 /// Whether the watch shows the Slot of a claim under way, held by that Machine or by another.
 #[must_use]
 pub fn is_shown(stores: &Stores, namespace: &str, machine: &str, spot: &Spot) -> bool {
     let name = domain::names::slot_name(&spot.gateway, spot.index.0);
     let found = get(&stores.slots, namespace, &name);
     found
-        .as_ref()
+        .as_deref()
         .and_then(decoded)
         .is_some_and(|slot| slot.spec.machine_ref.uid.as_str() == machine)
 }
@@ -72,7 +64,7 @@ pub fn gateway(stores: &Stores, namespace: &str, spec: &PoolSpec) -> Result<(Gat
     let name = spec.gateway_ref.name.as_str();
     let found = get(&stores.gateways, namespace, name);
     let gateway = found
-        .as_ref()
+        .as_deref()
         .and_then(decoded)
         .ok_or("does not exist. Create it, or name another in spec.gatewayRef.")?;
     let plan = plan(gateway, spec.vmid_base).map_err(|error| format!("cannot be used: {error}."))?;
@@ -93,7 +85,7 @@ pub fn build(pools: &Pools, namespace: &str, books: &Books, now: Timestamp) -> S
     let found = all(&stores.pools, |pool: &Pool| is_in(pool, namespace));
     let mut world = World::default();
     let mut known = HashMap::new();
-    for pool in found.iter().filter_map(decoded) {
+    for pool in found.iter().filter_map(|guard| decoded(guard)) {
         let name = pool.name_any();
         let Some(entry) = pools.known(namespace, &name) else {
             continue;
@@ -122,7 +114,7 @@ pub fn build(pools: &Pools, namespace: &str, books: &Books, now: Timestamp) -> S
         |uid: &str| held.contains(uid) || books.claims(namespace).any(|(machine, _)| machine == uid);
     let waiting = machines
         .values()
-        .filter_map(decoded)
+        .filter_map(|guard| decoded(guard))
         .filter(|m| waits(m) && !claimed(&m.uid().unwrap_or_default()));
     let waiting = waiting.filter_map(waiter).collect();
     (world, waiting)
@@ -143,7 +135,7 @@ pub fn anybody_waits(stores: &Stores, namespace: &str) -> bool {
         .machines
         .state()
         .iter()
-        .filter_map(decoded)
+        .filter_map(|guard| decoded(guard))
         .any(|machine| is_in(machine, namespace) && waits(machine))
 }
 
@@ -151,11 +143,11 @@ pub fn anybody_waits(stores: &Stores, namespace: &str) -> bool {
 #[must_use]
 pub fn claimed_vmids(stores: &Stores, namespace: &str) -> BTreeSet<u32> {
     let slots = all(&stores.slots, |slot: &Slot| {
-        is_in(slot, namespace) && phase(slot) != SlotPhase::Resting
+        is_in(slot, namespace) && slot.phase() != SlotPhase::Resting
     });
     slots
         .iter()
-        .filter_map(decoded)
+        .filter_map(|guard| decoded(guard))
         .filter_map(|slot| u32::try_from(slot.spec.vmid).ok())
         .collect()
 }
@@ -169,8 +161,8 @@ pub fn machines_of(
 ) -> Vec<Arc<Guarded<Machine>>> {
     let claimed = slots
         .iter()
-        .filter_map(decoded)
-        .filter(|slot| phase(slot) == SlotPhase::Claimed);
+        .filter_map(|guard| decoded(guard))
+        .filter(|slot| slot.phase() == SlotPhase::Claimed);
     claimed
         .filter_map(|slot| get(&stores.machines, namespace, slot.spec.machine_ref.name.as_str()))
         .collect()

@@ -3,13 +3,11 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use crds::{Slot, slot::SlotPhase};
-use domain::pve::Class;
-use futures::StreamExt;
 use jiff::SignedDuration;
 use kit::guarded;
 use kube::{
     Api, ResourceExt,
-    runtime::controller::{Action, Config, Controller},
+    runtime::controller::{Action, Controller},
 };
 use operator_core::{provider::machine::status::sentence, reason::Reason};
 use tokio_util::sync::CancellationToken;
@@ -20,11 +18,13 @@ use super::{
 };
 use crate::{
     caches::{Caches, Guarded},
+    drive::{Run, drive},
     provider::{
         Shared,
-        error::Error,
-        machine::report,
-        objects::{Identity, SLOT_FINALIZER, phase},
+        error::{Error, policy},
+        key,
+        labels::{Controller::Slot as Slots, Outcome},
+        objects::{Identity, SLOT_FINALIZER},
     },
 };
 
@@ -42,23 +42,18 @@ pub fn start(
     shutdown: CancellationToken,
 ) -> impl Future<Output = Result<(), Error>> + use<> {
     let (slots, store) = (caches.slots.subscribe(), caches.slots.store());
+    let run = Run {
+        name: "slot",
+        concurrency: CONCURRENCY,
+        shared,
+        shutdown,
+    };
+    let controller = Controller::for_shared_stream(slots, store);
     async move {
-        let ended = shutdown.clone();
-        Controller::for_shared_stream(slots, store)
-            .with_config(Config::default().concurrency(CONCURRENCY))
-            .graceful_shutdown_on(async move { shutdown.cancelled().await })
-            .run(
-                reconcile,
-                |slot, error, shared| error_policy(&slot, error, &shared),
-                shared,
-            )
-            .for_each(|_| std::future::ready(()))
-            .await;
-        if ended.is_cancelled() {
-            Ok(())
-        } else {
-            Err(Error::Ended { controller: "slot" })
-        }
+        let failed = |slot: &Guarded<Slot>, error: &Error, shared: &Shared| {
+            policy(&shared.ctx, &shared.tries, Slots, slot, error)
+        };
+        Ok(drive(controller, run, reconcile, failed).await?)
     }
 }
 
@@ -68,17 +63,18 @@ async fn reconcile(guard: Arc<Guarded<Slot>>, shared: Arc<Shared>) -> Result<Act
         return Ok(Action::await_change());
     }
     let identity = Identity::of(slot)?;
-    let mut measure = shared.ctx.reconciles.measure(report::Controller::Slot);
-    let done = match phase(slot) {
+    let mut measure = shared.ctx.reconciles.measure(Slots);
+    let done = match slot.phase() {
         SlotPhase::Claimed => Ok(Action::await_change()),
         SlotPhase::Releasing => give_back(&shared, slot, &identity).await,
         SlotPhase::Resting => rested(&shared, slot, &identity).await,
         SlotPhase::Quarantined => cleared(&shared, slot, &identity).await,
     };
     measure.outcome(if done.is_ok() {
-        report::Outcome::Done
+        shared.tries.reset(&key(Slots, slot));
+        Outcome::Done
     } else {
-        report::Outcome::Failed
+        Outcome::Failed
     });
     done
 }
@@ -171,46 +167,4 @@ async fn cleared(shared: &Shared, slot: &Slot, identity: &Identity) -> Result<Ac
     Ok(Action::requeue(
         pause.clamp(Duration::from_millis(500), Duration::from_secs(30)),
     ))
-}
-
-fn error_policy(guard: &Guarded<Slot>, error: &Error, shared: &Shared) -> Action {
-    let name = format!("{}/{}", guard.namespace().unwrap_or_default(), guard.name_any());
-    let class = error.class();
-    let (step, label) = match error {
-        Error::Step { step, .. } => (*step, report::ClassLabel::of(&class)),
-        _ => (
-            operator_core::provider::trouble::StepKind::Observe,
-            report::ClassLabel::of(&class),
-        ),
-    };
-    shared
-        .ctx
-        .reconciles
-        .failed(report::Controller::Slot, label, report::StepLabel(step));
-    match class {
-        Class::Conflict | Class::LostRace => {
-            tracing::debug!(slot = %name, class = %class, "slot {name}: {}", kit::chain(error));
-            Action::requeue(Duration::from_millis(200))
-        }
-        Class::Spec => {
-            tracing::warn!(slot = %name, class = %class, "slot {name}: {}", kit::chain(error));
-            match error {
-                Error::Undecodable { .. } => Action::await_change(),
-                _ => Action::requeue(Duration::from_mins(1)),
-            }
-        }
-        Class::Bug => {
-            tracing::error!(slot = %name, class = %class, "slot {name}: {}", kit::chain(error));
-            Action::requeue(Duration::from_mins(10))
-        }
-        Class::Retryable { .. }
-        | Class::Locked
-        | Class::ReplaceNode
-        | Class::Gone
-        | Class::Denied { .. }
-        | Class::Provider => {
-            tracing::warn!(slot = %name, class = %class, "slot {name}: {}", kit::chain(error));
-            Action::requeue(Duration::from_secs(1))
-        }
-    }
 }

@@ -23,6 +23,7 @@ use operator_core::{
 };
 
 use super::setting;
+use crate::caches::{decoded, get};
 use crate::provider::{
     Shared,
     act::{Failed, Hands},
@@ -58,13 +59,9 @@ pub enum Ending {
 /// # Errors
 /// A call to the API server failed, or a step at Proxmox.
 pub async fn pass(shared: &Shared, slot: &Slot, identity: &Identity) -> Result<Ending, Error> {
-    let Some(pool) = shared.pools.get(&identity.namespace, slot.spec.pool.as_str()) else {
-        let text = format!("Pool {} is not connected.", slot.spec.pool);
-        let wait = Wait::new(
-            Reason::PoolNotReady,
-            text,
-            "It goes on by itself once the Pool is there.",
-        );
+    let (namespace, pool_name) = (identity.namespace.as_str(), slot.spec.pool.as_str());
+    let Some(pool) = shared.pools.get(namespace, pool_name) else {
+        let wait = shared.pools.not_connected(namespace, pool_name);
         return Ok(Ending::Waiting(wait, SignedDuration::from_secs(2)));
     };
     let Some((stamp, vmid, template)) = identities(shared, slot, identity)? else {
@@ -112,10 +109,10 @@ fn identities(
         .as_str()
         .parse()
         .map_err(|_| incomplete("spec.machineRef.uid"))?;
-    let guard = crate::caches::get(&shared.machines, &identity.namespace, machine_name);
+    let guard = get(&shared.machines, &identity.namespace, machine_name);
     let machine = guard
         .as_ref()
-        .and_then(|guard| guard.0.as_ref().ok())
+        .and_then(|guard| decoded(guard))
         .filter(|m| m.uid().as_deref() == Some(slot.spec.machine_ref.uid.as_str()));
     let Some(machine) = machine else { return Ok(None) };
     let hub = machine

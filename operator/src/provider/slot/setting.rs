@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kit::{events, managers};
 use kube::ResourceExt;
 use operator_core::{
-    condition::{Stated, merged, seconds},
+    condition::{READY, Stated, merged, seconds},
     provider::{machine::status::sentence, slot::words::removing_route},
     reason::Reason,
 };
@@ -102,7 +102,7 @@ pub async fn rest(shared: &Shared, slot: &Slot) -> Result<Slot, Error> {
 /// # Errors
 /// The write failed.
 pub async fn say(shared: &Shared, slot: &Slot, reason: Reason, text: &str) -> Result<Slot, Error> {
-    let phase = slot.status.as_ref().map_or(SlotPhase::Claimed, |s| s.phase);
+    let phase = slot.phase();
     put(shared, slot, phase, None, (reason, text)).await
 }
 
@@ -126,7 +126,7 @@ async fn put(
     let now = shared.ctx.clock.now();
     let resting_since =
         (phase == SlotPhase::Resting).then(|| prior.resting_since.clone().unwrap_or_else(|| seconds(now)));
-    let stated = vec![Stated::new("Ready", false, reason, text)];
+    let stated = vec![Stated::new(READY, false, reason, text)];
     let next = SlotStatus {
         phase,
         release: prior.release.clone().or(release),

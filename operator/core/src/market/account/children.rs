@@ -7,6 +7,7 @@ use crds::common::GROUP;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::{
     api::{
+        authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
         core::v1::{ResourceQuota, ResourceQuotaSpec, ServiceAccount},
         rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject},
     },
@@ -16,6 +17,8 @@ use serde_json::Value;
 
 use super::{Home, Part};
 
+const TENANT: &str = "tenant";
+const PROVIDER: &str = "provider";
 const READ: [&str; 3] = ["get", "list", "watch"];
 const WRITE: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
 
@@ -45,8 +48,8 @@ pub fn differs(wanted: &Value, actual: &Value) -> bool {
 
 pub(super) fn of(home: &Home, account: &str, limit: i32) -> Vec<Child> {
     let (name, rules) = match home.part {
-        Part::Tenant => ("tenant", tenant()),
-        Part::Provider => ("provider", provider()),
+        Part::Tenant => (TENANT, tenant()),
+        Part::Provider => (PROVIDER, provider()),
     };
     let metadata = |name: &str| ObjectMeta {
         name: Some(name.to_owned()),
@@ -72,6 +75,35 @@ pub(super) fn of(home: &Home, account: &str, limit: i32) -> Vec<Child> {
         children.push(Child::ResourceQuota(quota(metadata("contracts"), limit)));
     }
     children
+}
+
+/// Asks the API server whether the account's ServiceAccount may already do what it is for: a permission that was granted
+/// a moment ago is not known to the authorizer yet.
+#[must_use]
+pub fn review(granted: &RoleBinding) -> SubjectAccessReview {
+    let namespace = granted.metadata.namespace.clone().unwrap_or_default();
+    let name = granted.metadata.name.clone().unwrap_or_default();
+    let resource = if name == TENANT { "contracts" } else { "offerings" };
+    let groups = [
+        "system:serviceaccounts".to_owned(),
+        format!("system:serviceaccounts:{namespace}"),
+        "system:authenticated".to_owned(),
+    ];
+    SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: Some(format!("system:serviceaccount:{namespace}:{name}")),
+            groups: Some(groups.into()),
+            resource_attributes: Some(ResourceAttributes {
+                namespace: Some(namespace),
+                verb: Some("create".to_owned()),
+                group: Some(GROUP.to_owned()),
+                resource: Some(resource.to_owned()),
+                ..ResourceAttributes::default()
+            }),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    }
 }
 
 fn binding(metadata: ObjectMeta, name: &str, namespace: &str) -> RoleBinding {

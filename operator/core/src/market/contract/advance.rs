@@ -1,5 +1,5 @@
 //! Which state follows, and why: every transition goes through `domain::contract::next`.
-
+use crate::condition::ACCEPTED;
 use crds::{
     common::PowerState,
     machine::{Decision, TeardownCause},
@@ -17,7 +17,7 @@ use crate::{
     market::{
         admit::{Refusal, Terms},
         keys,
-        names::{ACCEPTED, say},
+        names::say,
         owner::created,
     },
     reason::Reason,
@@ -200,7 +200,7 @@ fn under_way(facts: &Facts<'_>, state: State, now: Timestamp) -> Next {
     let deadline = provision_by(facts);
     let over = time(facts, deadline, now);
     if matches!(over, Time::Over) && table(state, State::ProvisioningFailed).is_ok() {
-        let cause = text::hindrance(facts);
+        let cause = text::blame(facts);
         let until = deadline.map(say).unwrap_or_default();
         let text = format!("Not provided by {until}: {} Refunded in full.", cause.message);
         let word = Word::Ending {

@@ -18,7 +18,7 @@ const KNOWN_HOSTS_MAX: usize = 16_384;
 pub fn slot_of<'a>(machine: Option<&Machine>, slots: &[&'a Slot]) -> Option<&'a Slot> {
     let uid = machine.and_then(ResourceExt::uid);
     let held = |slot: &Slot| {
-        let phase = slot.status.as_ref().map(|s| s.phase).unwrap_or_default();
+        let phase = slot.phase();
         phase == SlotPhase::Claimed
             && uid
                 .as_ref()

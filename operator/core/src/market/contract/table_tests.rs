@@ -487,6 +487,26 @@ fn what_is_not_reached_in_time_fails_with_its_cause() {
     );
 }
 
+#[test]
+fn a_deadline_in_a_further_attempt_is_put_down_to_the_failure_before_it() {
+    let mut world = world();
+    world.settle();
+    world.claim();
+    world.settle();
+    let status = world.machine.as_mut().unwrap().status.get_or_insert_default();
+    status.slot = Some("ams1-9".into());
+    status.last_error = Some(crds::machine::LastError {
+        class: "Provider".into(),
+        reason: "TaskFailed".into(),
+        text: "The clone ended with: disk of sorrow".into(),
+    });
+    world.second = 1 + HOUR;
+    world.settle();
+    let (_, cause, text) = world.condition("Provisioned");
+    assert_eq!(cause, "TaskFailed");
+    assert!(text.contains("disk of sorrow. Refunded in full."), "{text}");
+}
+
 #[rstest]
 #[case::requested(0)]
 #[case::accepted(1)]

@@ -1,15 +1,12 @@
 //! Sentences of the Contract that more than one part says.
-
-use crds::{Contract, Machine, Slot};
+use crate::condition::{PROVISIONED, READY, SCHEDULED};
+use crds::{Contract, Machine, Slot, common::Actor};
 use jiff::Timestamp;
 
 use super::{Facts, MachineSeen};
 use crate::{
     condition::{Wait, find},
-    market::{
-        admit::Refusal,
-        names::{PROVISIONED, READY, SCHEDULED, say},
-    },
+    market::{admit::Refusal, names::say},
     reason::Reason,
 };
 
@@ -80,6 +77,22 @@ pub(super) fn hindrance(facts: &Facts<'_>) -> Wait {
         MachineSeen::Absent if facts.state() != domain::contract::State::Accepted => lost(facts),
         MachineSeen::Absent | MachineSeen::Unread if facts.offering.is_none() => not_found(facts.contract),
         MachineSeen::Absent | MachineSeen::Unread => unseen(),
+    }
+}
+
+/// What a passed deadline is put down to: a machine that was just being tried again is told by why it had to be.
+pub(super) fn blame(facts: &Facts<'_>) -> Wait {
+    let hindrance = hindrance(facts);
+    let failed = facts
+        .present()
+        .and_then(|machine| machine.status.as_ref()?.last_error.as_ref());
+    match failed {
+        Some(error) if hindrance.actor == Actor::Nobody => Wait::new(
+            reason(&error.reason),
+            format!("{}.", error.text),
+            hindrance.next_step,
+        ),
+        _ => hindrance,
     }
 }
 

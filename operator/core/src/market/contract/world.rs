@@ -1,6 +1,6 @@
 //! A small world for the laws: applies steps as the API server would, refuses what it would refuse, and lets the other
 //! actors move.
-
+use crate::condition::{PROVISIONED, SCHEDULED};
 use crds::{
     Account, Contract, Gateway, Machine, MachineStatus, Offering, Provider, Slot,
     common::PowerState,
@@ -13,7 +13,7 @@ use kube::ResourceExt;
 
 use super::{Config, Facts, MachineSeen, Plan, Step, machine_name, needs_read, plan, slot_of};
 use crate::market::{
-    names::{CONTRACT_FINALIZER, PROVISIONED, SCHEDULED},
+    names::CONTRACT_FINALIZER,
     samples::{self, MACHINE_UID, UID, condition, instant},
 };
 

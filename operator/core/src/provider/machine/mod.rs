@@ -1,5 +1,7 @@
 //! The Machine: from its objects to a VM as asked.
 
+#[cfg(test)]
+mod abstract_proxmox;
 pub mod blueprint;
 pub mod configure;
 pub mod isolate;

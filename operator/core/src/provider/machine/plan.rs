@@ -50,13 +50,26 @@ pub struct Seen {
     pub now: Timestamp,
 }
 
+/// What became of the clone under a Slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cloned {
+    /// It was never asked for.
+    Never,
+    /// It may have been asked for.
+    Perhaps,
+    /// It is known to have ended well: what hides at the VMID is ours.
+    Well,
+}
+
 /// What is known of earlier passes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
-    /// Whether a clone may have been asked for under this Slot.
-    pub cloned: bool,
-    /// Our clone is known to have ended well: what hides at the VMID is ours.
-    pub cloned_well: bool,
+    /// What became of the clone under this Slot.
+    pub cloned: Cloned,
+    /// Something unseen at the VMID counts as another's after this.
+    pub hidden_limit: SignedDuration,
+    /// A cluster with quorum has called its node offline for too long: an attempt there is given up.
+    pub node_lost: bool,
     /// The machine was once complete: never clone again, never leave the Slot.
     pub made: bool,
     /// The last failure.
@@ -71,7 +84,6 @@ pub struct History {
 
 const SOON: SignedDuration = SignedDuration::from_millis(300);
 const LATER: SignedDuration = SignedDuration::from_secs(2);
-const HIDDEN_BOUND: SignedDuration = SignedDuration::from_secs(10);
 /// Failed clones in a row after which another node is tried.
 const CLONE_TRIES: u32 = 3;
 /// Restarts within [`BRAKE_WINDOW`] after which we stop restarting.
@@ -116,20 +128,25 @@ fn limited(mut plan: Plan<Step>, deadline: Option<Timestamp>) -> Plan<Step> {
 fn unknown(want: &Blueprint, why: &Why, now: Timestamp, history: &History) -> Plan<Step> {
     let lost = history.trouble.as_ref().is_some_and(lost_clone);
     match why {
+        Why::NoAnswer { .. } if history.node_lost && !history.made => {
+            Plan::act(Step::Supersede, words::node_lost(want))
+        }
         Why::NoAnswer { class, text } => {
             let trouble = Trouble::again(None, StepKind::Observe, class.clone(), text.clone(), now);
             Plan::wait(trouble.wait(&history.token), LATER)
         }
         Why::NoQuorum => Plan::wait(words::no_quorum(), LATER),
-        _ if !history.cloned && !history.made => {
+        _ if history.cloned == Cloned::Never && !history.made => {
             Plan::act(Step::Clone, words::running(want, TaskKind::Clone))
         }
         Why::LooksFree { .. } if !history.made && !gives_up(history) => {
             Plan::act(Step::Clone, words::running(want, TaskKind::Clone))
         }
         Why::LooksFree { again_at } => Plan::wait(words::looking(want), until(*again_at, now, SOON)),
-        Why::Hidden { .. } if history.made || history.cloned_well => Plan::wait(words::hidden(want), LATER),
-        Why::Hidden { since } if lost || now.duration_since(*since) >= HIDDEN_BOUND => {
+        Why::Hidden { .. } if history.made || history.cloned == Cloned::Well => {
+            Plan::wait(words::hidden(want), LATER)
+        }
+        Why::Hidden { since } if lost || now.duration_since(*since) >= history.hidden_limit => {
             Plan::act(Step::Quarantine(words::taken(want)), words::lost(want))
         }
         Why::Hidden { .. } => Plan::wait(words::looking(want), LATER),

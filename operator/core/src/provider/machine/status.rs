@@ -8,7 +8,9 @@ use crds::{
 use jiff::Timestamp;
 
 use crate::{
-    condition::{Stated, Wait, merged, seconds},
+    condition::{
+        MESSAGE_MAX, PROVISIONED, READY, RECONCILING, SCHEDULED, STALLED, Stated, Wait, cut, merged, seconds,
+    },
     provider::{plan::Verdict, trouble::Trouble},
     reason::Reason,
 };
@@ -63,14 +65,24 @@ pub fn status(prior: Option<&MachineStatus>, found: &Found, now: Timestamp) -> M
             .clone()
             .or_else(|| old.vm.clone().filter(|_| found.ended.is_none())),
         waiting: wait(&found.verdict).map(|w| w.stored(old.waiting.as_ref(), now)),
-        last_error: found.trouble.as_ref().map(|t| LastError {
-            class: t.class.name().to_owned(),
-            text: t.text.clone(),
-        }),
+        last_error: found
+            .trouble
+            .as_ref()
+            .map(last_error)
+            .or_else(|| old.last_error.clone().filter(|_| !made)),
         phase_times,
         restarts: found.restarts.iter().copied().map(seconds).collect(),
         ended: old.ended.clone().or_else(|| found.ended.clone()),
         conditions: merged(&old.conditions, stated(found, made), found.generation, now),
+    }
+}
+
+/// Kept until the machine is made, so that a further attempt does not hide why the one before it failed.
+fn last_error(trouble: &Trouble) -> LastError {
+    LastError {
+        class: trouble.class.name().to_owned(),
+        reason: trouble.reason().as_str().to_owned(),
+        text: cut(trouble.text.clone(), MESSAGE_MAX),
     }
 }
 
@@ -98,24 +110,19 @@ fn stated(found: &Found, made: bool) -> Vec<Stated> {
     let waited = wait(&found.verdict);
     let (reason, message) = waited.map_or_else(|| at_rest(found), |wait| (wait.reason, sentence(wait)));
     let scheduled = match &found.slot {
-        Some((_, place)) => Stated::new("Scheduled", true, Reason::Scheduled, place.clone()),
-        None => Stated::new("Scheduled", false, reason, message.clone()),
+        Some((_, place)) => Stated::new(SCHEDULED, true, Reason::Scheduled, place.clone()),
+        None => Stated::new(SCHEDULED, false, reason, message.clone()),
     };
     let provisioned = if made && found.ended.is_none() {
-        Stated::new(
-            "Provisioned",
-            true,
-            Reason::Provisioned,
-            "The VM is made as asked.",
-        )
+        Stated::new(PROVISIONED, true, Reason::Provisioned, "The VM is made as asked.")
     } else {
-        Stated::new("Provisioned", false, reason, message.clone())
+        Stated::new(PROVISIONED, false, reason, message.clone())
     };
     let mut all = vec![scheduled, provisioned, ready(found, reason, &message)];
     match &found.verdict {
         Verdict::Settled => {}
-        Verdict::Waiting { .. } => all.push(Stated::new("Reconciling", true, reason, message)),
-        Verdict::Blocked { .. } => all.push(Stated::new("Stalled", true, reason, message)),
+        Verdict::Waiting { .. } => all.push(Stated::new(RECONCILING, true, reason, message)),
+        Verdict::Blocked { .. } => all.push(Stated::new(STALLED, true, reason, message)),
     }
     all
 }
@@ -141,14 +148,12 @@ fn at_rest(found: &Found) -> (Reason, String) {
 
 fn ready(found: &Found, reason: Reason, message: &str) -> Stated {
     if found.verdict != Verdict::Settled {
-        return Stated::new("Ready", false, reason, message);
+        return Stated::new(READY, false, reason, message);
     }
     match found.vm.as_ref().map(|vm| vm.power) {
-        Some(PowerState::Running) => Stated::new("Ready", true, Reason::Running, "The VM runs."),
-        Some(PowerState::Stopped) => {
-            Stated::new("Ready", true, Reason::Stopped, "The VM is stopped as asked.")
-        }
-        None => Stated::new("Ready", false, reason, message),
+        Some(PowerState::Running) => Stated::new(READY, true, Reason::Running, "The VM runs."),
+        Some(PowerState::Stopped) => Stated::new(READY, true, Reason::Stopped, "The VM is stopped as asked."),
+        None => Stated::new(READY, false, reason, message),
     }
 }
 
@@ -159,5 +164,59 @@ pub fn sentence(wait: &Wait) -> String {
         wait.message.clone()
     } else {
         format!("{} {}", wait.message, wait.next_step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! What stays told when an attempt gives way to the next.
+
+    use domain::pve::Class;
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::provider::trouble::StepKind;
+
+    fn found(trouble: Option<Trouble>, reached: Vec<&'static str>) -> Found {
+        Found {
+            generation: Some(1),
+            slot: None,
+            vm: None,
+            task: None,
+            verdict: Verdict::Waiting {
+                wait: Wait::new(Reason::Cloning, "Cloning.", "It goes on."),
+                recheck: SignedDuration::ZERO,
+            },
+            trouble,
+            restarts: Vec::new(),
+            ended: None,
+            reached,
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_until_the_machine_is_made() {
+        let now = Timestamp::UNIX_EPOCH;
+        let trouble = Trouble::again(
+            None,
+            StepKind::Clone,
+            Class::Provider,
+            "The clone ended with: disk of sorrow".to_owned(),
+            now,
+        );
+        let failed = status(None, &found(Some(trouble), vec![]), now);
+        let told = failed.last_error.clone().unwrap();
+        assert_eq!(
+            (told.reason.as_str(), told.class.as_str()),
+            ("TaskFailed", "Provider")
+        );
+        let again = status(Some(&failed), &found(None, vec!["Claimed"]), now);
+        assert_eq!(
+            again.last_error,
+            Some(told),
+            "the next attempt has not failed yet"
+        );
+        let made = status(Some(&again), &found(None, vec![MADE]), now);
+        assert_eq!(made.last_error, None);
     }
 }

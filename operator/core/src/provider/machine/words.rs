@@ -172,6 +172,17 @@ pub(super) fn placed_again(want: &Blueprint) -> Wait {
     )
 }
 
+pub(super) fn node_lost(want: &Blueprint) -> Wait {
+    Wait::new(
+        Reason::NodeOffline,
+        format!(
+            "Node {} went offline while the VM was being made there.",
+            want.place.node
+        ),
+        "The machine is placed again; what was begun is removed once the node is back.",
+    )
+}
+
 pub(super) fn locked(want: &Blueprint, lock: &str) -> Wait {
     Wait::new(
         Reason::Locked,

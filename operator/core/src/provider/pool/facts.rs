@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crds::pool::PoolSpec;
+use crds::pool::{ClusterIdentity, PoolSpec};
 use jiff::Timestamp;
 
 use super::{Finding, lint::TemplateSeen};
@@ -65,6 +65,15 @@ pub enum Contact {
     Refused {
         /// The client's sentence.
         text: String,
+    },
+    /// Another cluster than the one that holds the machines of this Pool.
+    OtherCluster {
+        /// The addresses tried, without scheme.
+        hosts: String,
+        /// The one that holds them.
+        known: ClusterIdentity,
+        /// The one that answers.
+        seen: ClusterIdentity,
     },
     /// It answered.
     Answered(Box<Answered>),

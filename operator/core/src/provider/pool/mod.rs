@@ -5,6 +5,7 @@ use crate::reason::Reason;
 
 pub mod endpoint;
 pub mod facts;
+pub mod identity;
 pub mod lint;
 pub mod overlap;
 pub mod preflight;

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     Answered, Bars, Contact, Facts, Finding, Readiness, StorageState,
+    identity::describe,
     lint::{TemplateSeen, lint},
     privileges,
 };
@@ -104,6 +105,15 @@ fn no_answer(spec: &PoolSpec, contact: &Contact) -> Finding {
         ),
         Contact::TokenRejected { token } => (Reason::TokenRejected, rejected(spec, token)),
         Contact::Refused { text } => (Reason::ProviderError, format!("Proxmox cannot be used: {text}.")),
+        Contact::OtherCluster { hosts, known, seen } => (
+            Reason::ClusterMismatch,
+            format!(
+                "At {hosts} answers {}, but the machines of this Pool are on {}. None of them is touched. Point \
+                 spec.proxmox.endpoints back at their cluster; for another cluster make another Pool.",
+                describe(seen),
+                describe(known)
+            ),
+        ),
         Contact::Answered(_) => (Reason::Bug, String::new()),
     };
     Finding::new(reason, Bars::All, message)

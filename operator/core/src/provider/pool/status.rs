@@ -1,18 +1,16 @@
 //! What a Pool's status says: readiness, what each node has by the ledger, orphans. Equal facts give equal bytes.
 
-use crds::pool::{NodeStatus, PoolStatus};
+use crds::pool::{ClusterIdentity, NodeStatus, PoolStatus};
 use domain::quantity::Bytes;
 use jiff::Timestamp;
 
 use super::Readiness;
 use crate::{
-    condition::{Stated, cut, merged},
+    condition::{READY, Stated, cut, merged},
     provider::place::{Ledger, PoolView},
     reason::Reason,
 };
 
-/// The condition of a Pool.
-pub const READY: &str = "Ready";
 /// Most orphans that are named.
 const ORPHANS_MAX: usize = 64;
 /// Longest line about an orphan.
@@ -33,6 +31,8 @@ pub struct Outcome<'a> {
     pub version: Option<String>,
     /// Fingerprint of the API's certificate.
     pub fingerprint: Option<String>,
+    /// The cluster that answered.
+    pub cluster: Option<ClusterIdentity>,
 }
 
 /// The status to store. `slotsInUse` is never dropped: only a person may.
@@ -50,6 +50,7 @@ pub fn status(
         orphans,
         version,
         fingerprint,
+        cluster,
     } = out;
     let old = prior.cloned().unwrap_or_default();
     let lines = |orphans: Vec<String>| {
@@ -62,6 +63,7 @@ pub fn status(
     PoolStatus {
         observed_generation: generation,
         version: version.or(old.version),
+        cluster: cluster.or(old.cluster),
         slots_in_use: if slots { Some(true) } else { old.slots_in_use },
         nodes: nodes.unwrap_or(old.nodes),
         orphans: orphans.map_or(old.orphans, lines),
@@ -125,6 +127,7 @@ mod tests {
             orphans: None,
             version: None,
             fingerprint: None,
+            cluster: None,
         }
     }
 
