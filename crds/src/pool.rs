@@ -248,6 +248,10 @@ pub struct ClusterIdentity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub name: Option<String>,
+    /// The address of a single node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub address: Option<String>,
     /// Its nodes.
     #[serde(default)]
     #[schemars(length(max = 64))]

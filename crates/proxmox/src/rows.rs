@@ -180,6 +180,8 @@ pub struct ClusterStatus {
     pub quorate: bool,
     /// Every node and whether it is online.
     pub nodes: BTreeMap<String, bool>,
+    /// The address of a single node.
+    pub address: Option<String>,
 }
 
 impl ClusterStatus {
@@ -192,7 +194,9 @@ impl ClusterStatus {
             .filter_map(|row| Some((row.text("name")?, row.flag("online"))))
             .collect();
         let cluster = of("cluster").next();
+        let alone = cluster.is_none() && nodes.len() == 1;
         Self {
+            address: of("node").next().filter(|_| alone).and_then(|row| row.text("ip")),
             name: cluster.and_then(|row| row.text("name")),
             quorate: cluster.map_or(nodes.len() == 1, |row| row.flag("quorate")),
             nodes,

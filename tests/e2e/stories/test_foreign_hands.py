@@ -185,16 +185,17 @@ def test_blindness_proves_no_absence_at_the_end(market: Market, how: str) -> Non
 
 
 def test_a_pool_pointed_at_another_cluster_touches_nothing(market: Market) -> None:
-    site, contract = running(market)
-    elsewhere = Simulator(site.folder / "elsewhere", cluster_name="elsewhere")
+    site, contract = running(market, nodes=2)
+    elsewhere = Simulator(site.folder / "elsewhere", nodes=2, cluster_name="elsewhere")
     try:
         point(site, elsewhere)
         said = site.until_pool("ClusterMismatch")
-        assert "cluster elsewhere (pve1)" in said["message"]
-        assert "cluster testbed (pve1)" in said["message"]
+        assert "cluster elsewhere (pve1, pve2)" in said["message"]
+        assert "cluster testbed (pve1, pve2)" in said["message"]
         contract.cancel()
         contract.until("its Slot is being given back", lambda: phase(contract.slots()[0]) == "Releasing")
         steady("no absence is believed", lambda: phase(contract.slots()[0]) == "Releasing", 5)
+        assert condition(contract.slots()[0], "Ready")["reason"] == "ClusterMismatch"
         assert contract.vm()["status"] == "running"
         assert elsewhere.changes() == []
         point(site, site.sim)

@@ -162,3 +162,35 @@ fn a_quota_that_was_never_counted_admits_nothing() {
     let said = opening(&account("alice"), 0, instant(0));
     assert_eq!(said.conditions[0].reason, "Reconciling");
 }
+
+#[rstest]
+#[case::tenant("alice", "tenant", "contracts")]
+#[case::provider("acme", "provider", "offerings")]
+fn whether_a_permission_is_known_is_asked_for_the_very_service_account(
+    #[case] account: &str,
+    #[case] name: &str,
+    #[case] resource: &str,
+) {
+    let account = offering_account(account);
+    let home = &homes(&account)[usize::from(name == "provider")];
+    let children = children::of(home, &account.name_any(), 10);
+    let granted = children.into_iter().find_map(|child| match child {
+        Child::RoleBinding(binding) => Some(binding),
+        _ => None,
+    });
+    let asked = review(&granted.unwrap()).spec;
+    let user = format!("system:serviceaccount:{}:{name}", home.namespace);
+    assert_eq!(asked.user, Some(user));
+    assert!(
+        asked
+            .groups
+            .unwrap()
+            .contains(&format!("system:serviceaccounts:{}", home.namespace))
+    );
+    let wanted = asked.resource_attributes.unwrap();
+    assert_eq!(wanted.namespace.as_deref(), Some(home.namespace.as_str()));
+    assert_eq!(
+        (wanted.verb.as_deref(), wanted.resource.as_deref()),
+        (Some("create"), Some(resource))
+    );
+}

@@ -159,7 +159,7 @@ async fn machine(shared: &Shared, contract: &Contract) -> Found {
         }
         Ok(None) => Found::Absent,
         Err(error) => {
-            tracing::debug!(machine = %name, "machine {namespace}/{name}: {}", kit::chain(&error));
+            tracing::warn!(machine = %name, "machine {namespace}/{name}: {}", kit::chain(&error));
             Found::Unread
         }
     }

@@ -65,6 +65,7 @@ impl Inventory {
 pub fn identity(cluster: &ClusterStatus) -> ClusterIdentity {
     ClusterIdentity {
         name: cluster.name.clone(),
+        address: cluster.address.clone(),
         nodes: cluster.nodes.keys().map(|node| node.as_str().into()).collect(),
     }
 }
@@ -142,6 +143,7 @@ mod tests {
             name: Some("c".to_owned()),
             quorate,
             nodes,
+            address: None,
         }
     }
 

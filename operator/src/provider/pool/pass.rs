@@ -12,7 +12,7 @@ use operator_core::provider::{
     place::{Ledger, queue::Waiter},
     pool::{
         Contact, Facts, Finding, Readiness, findings,
-        identity::{describe, is_same},
+        identity::{SAME, describe, is_same},
         lint::lint,
         overlap::{Range, overlap},
         readiness,
@@ -174,15 +174,21 @@ impl Pass<'_> {
         let written = self.entry.written.lock().await.clone();
         let status = written.as_ref().or(self.pool.status.as_ref());
         match (status.and_then(|status| status.cluster.clone()), seen) {
-            (Some(known), Some(seen)) if !self.slots.is_empty() && !is_same(&known, &seen) => {
+            (Some(known), Some(seen)) if !self.slots.is_empty() && !self.is_same(&known, &seen) => {
                 Err(Contact::OtherCluster {
+                    pool: self.name.clone(),
                     hosts: connect::hosts(&self.pool.spec),
-                    known,
-                    seen,
+                    known: describe(&known),
+                    seen: describe(&seen),
                 })
             }
             _ => Ok(()),
         }
+    }
+
+    fn is_same(&self, known: &ClusterIdentity, seen: &ClusterIdentity) -> bool {
+        let said = self.pool.annotations().get(SAME);
+        is_same(known, seen) || said == Some(&describe(seen))
     }
 
     /// One look at the cluster between two preflights.

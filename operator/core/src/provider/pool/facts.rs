@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crds::pool::{ClusterIdentity, PoolSpec};
+use crds::pool::PoolSpec;
 use jiff::Timestamp;
 
 use super::{Finding, lint::TemplateSeen};
@@ -68,12 +68,14 @@ pub enum Contact {
     },
     /// Another cluster than the one that holds the machines of this Pool.
     OtherCluster {
+        /// The Pool.
+        pool: String,
         /// The addresses tried, without scheme.
         hosts: String,
-        /// The one that holds them.
-        known: ClusterIdentity,
-        /// The one that answers.
-        seen: ClusterIdentity,
+        /// The one that holds them, as [`super::identity::describe`] says it.
+        known: String,
+        /// The one that answers, in the same way.
+        seen: String,
     },
     /// It answered.
     Answered(Box<Answered>),

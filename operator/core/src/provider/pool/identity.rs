@@ -3,21 +3,34 @@
 
 use crds::{pool::ClusterIdentity, text::PveId};
 
-/// Whether these can be one cluster: they share a node, and the name, unless a single node has become a cluster.
+/// Annotation of a Pool by which its provider says that the cluster which answers is the one that it was: what
+/// [`describe`] says of it.
+pub const SAME: &str = "decent-cloud.org/same-cluster";
+
+/// Whether these can be one cluster: they share a node, and the name, or the address where a single node has none; a
+/// single node may have become a cluster.
 #[must_use]
 pub fn is_same(known: &ClusterIdentity, seen: &ClusterIdentity) -> bool {
-    let one_name = known.name.is_none() || known.name == seen.name;
-    one_name && known.nodes.iter().any(|node| seen.nodes.contains(node))
+    let one = match (&known.name, &seen.name) {
+        (Some(known), seen) => Some(known) == seen.as_ref(),
+        (None, Some(_)) => true,
+        (None, None) => {
+            let addresses = known.address.as_ref().zip(seen.address.as_ref());
+            addresses.is_none_or(|(known, seen)| known == seen)
+        }
+    };
+    one && known.nodes.iter().any(|node| seen.nodes.contains(node))
 }
 
-/// For people: the name and the nodes.
+/// For people: the name and the nodes, or the node and its address.
 #[must_use]
 pub fn describe(cluster: &ClusterIdentity) -> String {
     let nodes: Vec<&str> = cluster.nodes.iter().map(PveId::as_str).collect();
     let nodes = nodes.join(", ");
-    match &cluster.name {
-        Some(name) => format!("cluster {name} ({nodes})"),
-        None => format!("single node {nodes}"),
+    match (&cluster.name, &cluster.address) {
+        (Some(name), _) => format!("cluster {name} ({nodes})"),
+        (None, Some(address)) => format!("single node {nodes} at {address}"),
+        (None, None) => format!("single node {nodes}"),
     }
 }
 
@@ -30,6 +43,7 @@ mod tests {
     fn cluster(name: Option<&str>, nodes: &[&str]) -> ClusterIdentity {
         ClusterIdentity {
             name: name.map(str::to_owned),
+            address: None,
             nodes: nodes.iter().map(|node| (*node).into()).collect(),
         }
     }
@@ -58,6 +72,21 @@ mod tests {
         let alone = cluster(None, &["n1"]);
         assert!(is_same(&alone, &cluster(Some("new"), &["n1", "n2"])));
         assert!(!is_same(&alone, &cluster(Some("new"), &["n2"])));
+    }
+
+    #[test]
+    fn single_nodes_of_one_name_are_told_apart_by_their_address() {
+        let at = |address: Option<&str>| ClusterIdentity {
+            address: address.map(str::to_owned),
+            ..cluster(None, &["pve"])
+        };
+        assert!(is_same(&at(Some("10.0.0.1")), &at(Some("10.0.0.1"))));
+        assert!(!is_same(&at(Some("10.0.0.1")), &at(Some("10.0.0.2"))));
+        assert!(
+            is_same(&at(None), &at(Some("10.0.0.2"))),
+            "an older status has none"
+        );
+        assert_eq!(describe(&at(Some("10.0.0.1"))), "single node pve at 10.0.0.1");
     }
 
     #[test]

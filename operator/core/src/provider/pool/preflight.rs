@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     Answered, Bars, Contact, Facts, Finding, Readiness, StorageState,
-    identity::describe,
+    identity::SAME,
     lint::{TemplateSeen, lint},
     privileges,
 };
@@ -105,13 +105,17 @@ fn no_answer(spec: &PoolSpec, contact: &Contact) -> Finding {
         ),
         Contact::TokenRejected { token } => (Reason::TokenRejected, rejected(spec, token)),
         Contact::Refused { text } => (Reason::ProviderError, format!("Proxmox cannot be used: {text}.")),
-        Contact::OtherCluster { hosts, known, seen } => (
+        Contact::OtherCluster {
+            pool,
+            hosts,
+            known,
+            seen,
+        } => (
             Reason::ClusterMismatch,
             format!(
-                "At {hosts} answers {}, but the machines of this Pool are on {}. None of them is touched. Point \
-                 spec.proxmox.endpoints back at their cluster; for another cluster make another Pool.",
-                describe(seen),
-                describe(known)
+                "At {hosts} answers {seen}, but the machines of this Pool are on {known}. None of them is touched. \
+                 Point spec.proxmox.endpoints back; for another cluster make another Pool. If it is the same one: \
+                 kubectl annotate pool {pool} {SAME}='{seen}'"
             ),
         ),
         Contact::Answered(_) => (Reason::Bug, String::new()),
