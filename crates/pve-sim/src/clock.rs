@@ -1,16 +1,33 @@
-//! The simulator's clock: the only place that reads the system's time.
+//! The simulator's clock: the only place that reads the system's time. A virtual one moves only when it is told to.
 
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
 use crate::model::moment::Moment;
 
-/// Wall time at the start, moved on by the runtime's own clock, so that a paused runtime pauses it too.
-#[derive(Debug, Clone, Copy)]
-pub struct Clock {
-    start: Moment,
-    since: Instant,
+/// The time, and waiting for it to pass.
+#[derive(Debug, Clone)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    /// Wall time at the start, moved on by the runtime's own clock, so that a paused runtime pauses it too.
+    System {
+        start: Moment,
+        since: Instant,
+    },
+    Virtual(Arc<Mutex<Hands>>),
+}
+
+/// The hands of a virtual clock, and the first moment that somebody waits for.
+#[derive(Debug)]
+struct Hands {
+    now: Moment,
+    due: Option<Moment>,
 }
 
 impl Clock {
@@ -22,19 +39,64 @@ impl Clock {
     pub fn system() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let micros = u64::try_from(wall.as_micros()).unwrap_or_default();
-        Self {
+        Self(Source::System {
             start: Moment::from_micros(micros),
             since: Instant::now(),
-        }
+        })
+    }
+
+    /// A clock that stands until it is moved.
+    pub fn standing(now: Moment) -> Self {
+        Self(Source::Virtual(Arc::new(Mutex::new(Hands { now, due: None }))))
     }
 
     /// The time.
     pub fn now(&self) -> Moment {
-        self.start.plus(self.since.elapsed())
+        match &self.0 {
+            Source::System { start, since } => start.plus(since.elapsed()),
+            Source::Virtual(hands) => lock(hands).now,
+        }
     }
 
-    /// Lets time pass.
+    /// Lets time pass; with a virtual clock, waits until it has been moved.
     pub async fn sleep(&self, span: Duration) {
-        tokio::time::sleep(span).await;
+        let Source::Virtual(hands) = &self.0 else {
+            return tokio::time::sleep(span).await;
+        };
+        let end = self.now().plus(span);
+        poll_fn(|_| {
+            let mut hands = lock(hands);
+            if hands.now >= end {
+                return Poll::Ready(());
+            }
+            hands.due = Some(hands.due.map_or(end, |due| due.min(end)));
+            Poll::Pending
+        })
+        .await;
     }
+
+    /// Moves a virtual clock forward.
+    pub fn pass(&self, span: Duration) {
+        if let Source::Virtual(hands) = &self.0 {
+            let mut hands = lock(hands);
+            hands.now = hands.now.plus(span);
+        }
+    }
+
+    /// Moves a virtual clock to the first moment that somebody waits for; false if nobody does.
+    pub fn pass_to_next(&self) -> bool {
+        let Source::Virtual(hands) = &self.0 else {
+            return false;
+        };
+        let mut hands = lock(hands);
+        let Some(due) = hands.due.take() else {
+            return false;
+        };
+        hands.now = hands.now.max(due);
+        true
+    }
+}
+
+fn lock(hands: &Mutex<Hands>) -> MutexGuard<'_, Hands> {
+    hands.lock().unwrap_or_else(PoisonError::into_inner)
 }

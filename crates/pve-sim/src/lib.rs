@@ -1,13 +1,21 @@
 //! A Proxmox VE that answers as the real one does, with fault switches.
 //!
 //! [`Sim::start`] runs one inside a test; the binary `pve-sim` runs the same for other processes.
+//! [`Lab`] is the same without sockets and with a clock of its own.
 
 mod api;
 mod clock;
 mod control;
 mod http;
-mod model;
+mod lab;
+#[expect(
+    clippy::must_use_candidate,
+    clippy::missing_errors_doc,
+    reason = "public for those who prepare a cluster by hand; no library of its own"
+)]
+pub mod model;
 mod sim;
 
+pub use lab::{Lab, LabRequest, LabResponse};
 pub use model::world::Durations;
 pub use sim::{Sim, SimConfig, SimError, SimHandle};

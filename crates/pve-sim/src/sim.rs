@@ -145,6 +145,21 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// A simulator before its first request.
+    pub fn new(config: &SimConfig, seed: u64, (clock, fingerprint): (Clock, String)) -> Self {
+        Self {
+            world: Mutex::new(fresh(config, seed, (&clock, &fingerprint))),
+            requests: Mutex::new(Requests::default()),
+            faults: Mutex::new(Faults::default()),
+            clock,
+            auth_delay: config.auth_delay,
+            door: watch::Sender::new(true),
+            fingerprint,
+            config: config.clone(),
+            seed,
+        }
+    }
+
     /// The cluster, brought up to the present.
     pub fn world(&self) -> MutexGuard<'_, World> {
         let mut world = lock(&self.world);
@@ -201,17 +216,7 @@ impl Sim {
         let ca_file = write_ca(&config, &identity.ca_pem).await?;
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
         let clock = Clock::system();
-        let shared = Arc::new(Shared {
-            world: Mutex::new(fresh(&config, seed, (&clock, &identity.fingerprint))),
-            requests: Mutex::new(Requests::default()),
-            faults: Mutex::new(Faults::default()),
-            clock,
-            auth_delay: config.auth_delay,
-            door: watch::Sender::new(true),
-            fingerprint: identity.fingerprint.clone(),
-            config: config.clone(),
-            seed,
-        });
+        let shared = Arc::new(Shared::new(&config, seed, (clock, identity.fingerprint.clone())));
         let (api, address) = listen(config.listen)?;
         let (control, control_address) = listen(config.control)?;
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());

@@ -1,10 +1,8 @@
 //! One request and its answer: faults that were asked for, the caller, the call, the waiting, the form of the answer.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SERVER};
 use hyper::{Request, Response, StatusCode};
@@ -37,12 +35,12 @@ const PREFIX: &str = "/api2/json";
 pub struct Cut;
 
 /// Answers a request, or cuts the connection.
-pub async fn exchange(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+pub async fn exchange(shared: &Shared, request: Request<Body>) -> Result<Response<Body>, Cut> {
     let (head, body) = request.into_parts();
     let method = head.method.as_str().to_owned();
     let path = head.uri.path().to_owned();
     let query = from_form(head.uri.query().unwrap_or_default().as_bytes());
-    let params = read(&method, &head.headers, Body::new(body)).await;
+    let params = read(&method, &head.headers, body).await;
     let params = params.map(|mut params| {
         params.merge(query);
         params

@@ -5,4 +5,5 @@ mod exchange;
 mod listener;
 pub mod tls;
 
+pub use exchange::exchange;
 pub use listener::{Listener, bind};
