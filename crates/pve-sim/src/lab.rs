@@ -156,16 +156,16 @@ impl Lab {
 
 impl LabResponse {
     fn of(response: Response<Body>, held: Duration) -> Self {
-        let (head, body) = response.into_parts();
-        let said = head.extensions.get::<ReasonPhrase>();
+        let (parts, body) = response.into_parts();
+        let said = parts.extensions.get::<ReasonPhrase>();
         let reason = said.map_or_else(
-            || head.status.canonical_reason().unwrap_or_default().to_owned(),
+            || parts.status.canonical_reason().unwrap_or_default().to_owned(),
             |reason| String::from_utf8_lossy(reason.as_bytes()).into_owned(),
         );
         Self {
-            status: head.status.as_u16(),
+            status: parts.status.as_u16(),
             reason,
-            headers: head.headers,
+            headers: parts.headers,
             body: bytes_of(body),
             held,
         }

@@ -11,6 +11,7 @@ mod lab;
 #[expect(
     clippy::must_use_candidate,
     clippy::missing_errors_doc,
+    clippy::return_self_not_must_use,
     reason = "public for those who prepare a cluster by hand; no library of its own"
 )]
 pub mod model;
