@@ -1,6 +1,5 @@
 //! The benchmark of provisioning: which parts run with which load, and where their figures go.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -95,12 +94,7 @@ pub async fn run(quick: bool, only: &[Part], out: &Path) -> Result<()> {
         eprintln!("memory: {} contracts …", size.settled);
         figures.memory = Some(memory::measure(size.settled, size.calm).await.context("memory")?);
     }
-    let json =
-        serde_json::to_string_pretty(&report::json(&figures)).context("failed to encode the figures")?;
-    if let Some(folder) = out.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
-    }
-    fs::write(out, json).with_context(|| format!("failed to write {}", out.display()))?;
+    super::write(out, &report::json(&figures))?;
     report::print(&figures, out);
     Ok(())
 }

@@ -1,17 +1,17 @@
 //! The baseline: the calls that make a machine, sent by a plain script, without control plane, without looking twice.
 //! Same arrivals, same simulator, same number of clones in flight on each node.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use reqwest::{Certificate, Client, Method};
+use anyhow::{Context, Result, bail};
+use reqwest::Method;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::caller::Caller;
 use super::clock::Clock;
 use super::objects;
 use super::sim::Facts;
@@ -22,8 +22,6 @@ const CLONES: usize = 2;
 const POLL: Duration = Duration::from_millis(50);
 /// VMIDs of the script, away from those of the Pool.
 const FIRST_VMID: u32 = 500_000;
-/// Proxmox closes idle connections after 5 s.
-const IDLE: Duration = Duration::from_secs(4);
 
 /// A machine that the script made.
 pub struct Made {
@@ -37,9 +35,7 @@ pub struct Made {
 
 /// The script.
 pub struct Script {
-    http: Client,
-    url: String,
-    token: String,
+    caller: Caller,
     pool: String,
     nodes: Vec<Node>,
     clock: Clock,
@@ -57,22 +53,13 @@ impl Script {
     /// # Errors
     /// When its certificate cannot be used.
     pub fn new(facts: &Facts, clock: Clock) -> Result<Arc<Self>> {
-        let ca = Certificate::from_pem(facts.ca_pem.as_bytes())
-            .context("failed to read the authority's certificate")?;
-        let http = Client::builder()
-            .tls_certs_only([ca])
-            .no_proxy()
-            .pool_idle_timeout(IDLE)
-            .build();
         let nodes = facts.templates.iter().map(|(name, template)| Node {
             name: name.clone(),
             template: *template,
             clones: Semaphore::new(CLONES),
         });
         Ok(Arc::new(Self {
-            http: http.context("failed to build a client")?,
-            url: facts.url.clone(),
-            token: facts.token.clone(),
+            caller: Caller::new(facts)?,
             pool: facts.pool.clone(),
             nodes: nodes.collect(),
             clock,
@@ -141,7 +128,10 @@ impl Script {
     }
 
     async fn configured(&self, guest: &str, number: u32) -> Result<()> {
-        let config = self.call(Method::GET, &format!("{guest}/config"), &[]).await?;
+        let config = self
+            .caller
+            .call(Method::GET, &format!("{guest}/config"), &[])
+            .await?;
         let digest = config["digest"].as_str().unwrap_or_default();
         let (address, key) = (address(number), objects::encoded_key());
         let ip = format!("ip={address}/16,gw=10.64.0.1");
@@ -194,7 +184,7 @@ impl Script {
         let node = upid.split(':').nth(1).unwrap_or_default();
         let path = format!("/nodes/{node}/tasks/{upid}/status");
         loop {
-            let status = self.call(Method::GET, &path, &[]).await?;
+            let status = self.caller.call(Method::GET, &path, &[]).await?;
             match status["exitstatus"].as_str() {
                 Some("OK") => return Ok(()),
                 Some(other) => bail!("{upid} ended with {other}"),
@@ -204,25 +194,11 @@ impl Script {
     }
 
     async fn post(&self, path: &str, params: &[(&str, &str)]) -> Result<Value> {
-        self.call(Method::POST, path, params).await
+        self.caller.call(Method::POST, path, params).await
     }
 
     async fn put(&self, path: &str, params: &[(&str, &str)]) -> Result<Value> {
-        self.call(Method::PUT, path, params).await
-    }
-
-    async fn call(&self, method: Method, path: &str, params: &[(&str, &str)]) -> Result<Value> {
-        let act = format!("{method} {path}");
-        let is_read = method == Method::GET;
-        let request = self.http.request(method, format!("{}/api2/json{path}", self.url));
-        let request = request.header("authorization", format!("PVEAPIToken={}", self.token));
-        let request = if is_read { request } else { request.form(params) };
-        let answer = request.send().await.with_context(|| act.clone())?;
-        let status = answer.status();
-        let text = answer.text().await.with_context(|| act.clone())?;
-        ensure!(status.is_success(), "{act}: {status} {text}");
-        let mut body: BTreeMap<String, Value> = serde_json::from_str(&text).with_context(|| act.clone())?;
-        Ok(body.remove("data").unwrap_or_default())
+        self.caller.call(Method::PUT, path, params).await
     }
 }
 

@@ -9,35 +9,7 @@ use serde_json::{Value, json};
 use super::latency::Latency;
 use super::proc::{load, machine};
 use super::provisioning::Figures;
-
-/// One figure with its bound.
-struct Row {
-    what: &'static str,
-    value: f64,
-    unit: &'static str,
-    bound: Bound,
-}
-
-enum Bound {
-    Below(f64),
-    AtMost(f64),
-}
-
-impl Bound {
-    fn holds(&self, value: f64) -> bool {
-        match self {
-            Self::Below(limit) => value < *limit,
-            Self::AtMost(limit) => value <= *limit,
-        }
-    }
-
-    fn text(&self) -> String {
-        match self {
-            Self::Below(limit) => format!("< {limit}"),
-            Self::AtMost(limit) => format!("≤ {limit}"),
-        }
-    }
-}
+use super::table::{Bound, Row, table};
 
 fn rows(figures: &Figures) -> Vec<Row> {
     let row = |what, value, unit, bound| Row {
@@ -121,7 +93,7 @@ pub fn json(figures: &Figures) -> Value {
 /// Shows the figures.
 #[expect(clippy::print_stdout, reason = "the figures are what this program is run for")]
 pub fn print(figures: &Figures, out: &Path) {
-    println!("{}", summary(figures));
+    println!("{}", table(&rows(figures), !figures.quick));
     if let Some(latency) = &figures.latency {
         println!("\nMilliseconds, p50 / p99\n{}", phases(latency));
         println!("{}", latency.busy());
@@ -143,35 +115,6 @@ pub fn print(figures: &Figures, out: &Path) {
         load(),
         out.display()
     );
-}
-
-fn summary(figures: &Figures) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_BORDERS_ONLY)
-        .set_header(["", "measured", "target", ""]);
-    for Row {
-        what,
-        value,
-        unit,
-        bound,
-    } in rows(figures)
-    {
-        let verdict = if figures.quick {
-            ""
-        } else if bound.holds(value) {
-            "met"
-        } else {
-            "MISSED"
-        };
-        table.add_row([
-            what.to_owned(),
-            format!("{value:.1} {unit}"),
-            bound.text(),
-            verdict.to_owned(),
-        ]);
-    }
-    table
 }
 
 fn phases(latency: &Latency) -> Table {

@@ -155,7 +155,10 @@ impl Rig {
 }
 
 /// A program that was built beside this one.
-fn program(name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// When it is not there.
+pub fn program(name: &str) -> Result<PathBuf> {
     let me = std::env::current_exe().context("failed to find this program")?;
     let mut folders = me.ancestors().skip(1).take(2).map(|folder| folder.join(name));
     folders

@@ -79,7 +79,7 @@ pub struct Sim {
     /// What it says of itself.
     pub facts: Facts,
     http: reqwest::Client,
-    _process: Process,
+    process: Process,
 }
 
 impl Sim {
@@ -88,20 +88,27 @@ impl Sim {
     /// # Errors
     /// When it does not start.
     pub async fn start(program: PathBuf, dir: &Path, cluster: &Cluster) -> Result<Self> {
-        let ready = dir.join("pve-sim.ready.json");
         let arg = |name: &str, value: String| [format!("--{name}"), value];
         let args = [
             arg("nodes", cluster.nodes.to_string()),
             arg("clone-seconds", cluster.clone_seconds.to_string()),
             arg("start-seconds", cluster.start_seconds.to_string()),
             arg("shutdown-seconds", "0.2".to_owned()),
-            arg("cores", "512".to_owned()),
-            arg("memory", "2Ti".to_owned()),
-            arg("disk", "64Ti".to_owned()),
-            arg("seed", "1".to_owned()),
-            arg("ready-file", ready.display().to_string()),
         ];
-        let launch = Launch::new("pve-sim", program, dir).args(args.concat());
+        Self::launch(program, dir, args.concat()).await
+    }
+
+    /// Starts one with room for all that is measured, and with these options.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn launch(program: PathBuf, dir: &Path, args: Vec<String>) -> Result<Self> {
+        let ready = dir.join("pve-sim.ready.json");
+        let room = [
+            "--cores", "512", "--memory", "2Ti", "--disk", "64Ti", "--seed", "1",
+        ];
+        let launch = Launch::new("pve-sim", program, dir).args(args).args(room);
+        let launch = launch.arg("--ready-file").arg(&ready);
         let process = Process::start(launch.ready(Ready::File(ready.clone()), DEADLINE)).await?;
         let text =
             std::fs::read_to_string(&ready).context("failed to read what the simulator says of itself")?;
@@ -111,11 +118,12 @@ impl Sim {
             .no_proxy()
             .build()
             .context("failed to build a client")?;
-        Ok(Self {
-            facts,
-            http,
-            _process: process,
-        })
+        Ok(Self { facts, http, process })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// The number of the newest request.
