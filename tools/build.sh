@@ -8,9 +8,9 @@ cd "$(dirname "$0")"
 
 cache=${DECENT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/decent-cloud}
 parts=(etcd kube-apiserver kube-controller-manager kubectl)
-kubernetes=1.36.3
+kubernetes=$(sed -n 's|^\tk8s.io/kubernetes v\([0-9.]*\).*|\1|p' kubernetes/go.mod)
 version=k8s.io/component-base/version
-stamp="-X $version.gitVersion=v$kubernetes -X $version.gitMajor=1 -X $version.gitMinor=36"
+stamp="-X $version.gitVersion=v$kubernetes -X $version.gitMajor=${kubernetes%%.*} -X $version.gitMinor=$(cut -d. -f2 <<<"$kubernetes")"
 
 # key MODULE: changes with the pinned sources, the stamp and the platform.
 key() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     common::{LocalRef, conditions},
-    text::{Digest, Fingerprint, Line, ObjectName, Pem, ProxmoxUrl, PveId, Ratio, SizeOrZero},
+    text::{Digest, Fingerprint, Line, NodeId, ObjectName, Pem, ProxmoxUrl, PveId, Ratio, SizeOrZero},
 };
 
 /// One Proxmox cluster that holds machines, and what may be used of it.
@@ -99,7 +99,7 @@ pub struct Proxmox {
 #[serde(rename_all = "camelCase")]
 pub struct PoolNode {
     /// Name of the node in Proxmox.
-    pub name: PveId,
+    pub name: NodeId,
     /// Takes no new machines while true.
     #[serde(default)]
     pub cordoned: bool,
@@ -140,7 +140,7 @@ pub struct Template {
 #[serde(rename_all = "camelCase")]
 pub struct TemplateVmid {
     /// Node that holds the template.
-    pub node: PveId,
+    pub node: NodeId,
     /// Its VMID there.
     #[x_kube(validation = Rule::new("self >= 100 && self <= 999999999").message("must be 100 to 999999999"))]
     pub vmid: i32,
@@ -255,7 +255,7 @@ pub struct ClusterIdentity {
     /// Its nodes.
     #[serde(default)]
     #[schemars(length(max = 64))]
-    pub nodes: Vec<PveId>,
+    pub nodes: Vec<Line>,
 }
 
 /// What a node has. Sizes as quantities; all from our own ledger, but `online`.

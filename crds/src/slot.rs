@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::conditions;
-use crate::text::{Label, ObjectName, PveId, UidText};
+use crate::text::{Label, NodeId, ObjectName, PveId, UidText};
 
 /// One claim, and the written intent to make one VM.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -47,7 +47,7 @@ pub struct SlotSpec {
     #[x_kube(validation = Rule::new("self >= 100 && self <= 999999999").message("must be 100 to 999999999"))]
     pub vmid: i32,
     /// Node that the VM is made on.
-    pub node: PveId,
+    pub node: NodeId,
     /// Storage of its boot disk.
     pub storage: PveId,
     /// Template that it is cloned from.

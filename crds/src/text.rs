@@ -87,7 +87,12 @@ text!(
     "must be a UID such as 0a1b2c3d-0000-4000-8000-000000000000"
 );
 text!(
-    /// An identifier of Proxmox: a node, storage, bridge or pool.
+    /// The name of a node of Proxmox.
+    NodeId, 1..=63, matches("^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$"),
+    "must be a node's name: letters, digits and '-', starting and ending with a letter or digit"
+);
+text!(
+    /// An identifier of Proxmox: a storage, bridge or pool.
     PveId, 1..=63, matches("^[A-Za-z][A-Za-z0-9._-]*$"),
     "must be a Proxmox identifier: a letter, then letters, digits, '.', '_' or '-'"
 );

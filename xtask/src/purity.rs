@@ -7,10 +7,22 @@ use anyhow::{Context, Result, bail};
 /// Crate, and packages that must not be in its normal dependency tree.
 const RULES: &[(&str, &[&str])] = &[
     ("domain", &["kube", "kube-core", "tokio", "reqwest", "rand"]),
-    ("crds", &["tokio", "kube-client", "reqwest", "hyper"]),
+    (
+        "crds",
+        &["tokio", "kube-client", "reqwest", "hyper", "rand", "fastrand"],
+    ),
     (
         "operator-core",
-        &["tokio", "kube-client", "reqwest", "hyper", "kit", "dc-proxmox"],
+        &[
+            "tokio",
+            "kube-client",
+            "reqwest",
+            "hyper",
+            "kit",
+            "dc-proxmox",
+            "rand",
+            "fastrand",
+        ],
     ),
     ("kit", &["proxmox-api", "crds", "operator-core", "dc-proxmox"]),
     ("dc-proxmox", &["kube", "kube-core", "crds"]),

@@ -5,9 +5,6 @@ use std::{future::Future, time::Duration};
 
 use kube::core::Status;
 
-/// The default deadline of one call.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// What was being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Act {
@@ -287,7 +284,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_server_ends_at_our_deadline() {
         let call = std::future::pending::<kube::Result<()>>();
-        let error = within(DEFAULT_TIMEOUT, Act::Get, ("Slot", "a-1"), call)
+        let error = within(Duration::from_secs(10), Act::Get, ("Slot", "a-1"), call)
             .await
             .unwrap_err();
         assert_eq!(

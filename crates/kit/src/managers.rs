@@ -6,14 +6,6 @@ use kube::api::{PatchParams, PostParams};
 
 /// The operator: market and provider controllers.
 pub const OPERATOR: &str = "decent-operator";
-/// The gateway controller.
-pub const GATEWAY: &str = "decent-gateway";
-/// The agent on a gateway host.
-pub const AGENT: &str = "decent-agent";
-/// The REST facade.
-pub const FACADE: &str = "decent-facade";
-/// The command line.
-pub const CLI: &str = "decent-cli";
 
 /// Server-side apply with force: only for objects (or status) we own.
 #[must_use]

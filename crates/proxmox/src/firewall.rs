@@ -261,17 +261,6 @@ impl Pve {
         let path = format!("{}/ipset/{name}/{}", base(node, vmid), element(cidr));
         self.delete(&path, &(), act).await.map(drop)
     }
-
-    /// Removes an empty set.
-    ///
-    /// # Errors
-    /// [`domain::pve::Class::Conflict`] if it is not empty.
-    pub async fn delete_ipset(&self, node: &NodeName, vmid: Vmid, name: &str) -> Result<(), Error> {
-        let act = format!("remove the address set {name} of VM {vmid} on {node}");
-        self.delete(&format!("{}/ipset/{name}", base(node, vmid)), &(), act)
-            .await
-            .map(drop)
-    }
 }
 
 #[cfg(test)]

@@ -105,15 +105,6 @@ pub async fn rejects_change(ns: &TestNamespace, old: &impl Serialize, new: &impl
     refused(&new, change(ns, &placed(ns, old), &new).await)
 }
 
-/// The status may go from `before` (null: none yet) to `after`. Stores the object with `before`.
-///
-/// # Panics
-/// When the API server refuses the change.
-pub async fn accepts_status(ns: &TestNamespace, object: &impl Serialize, before: &Value, after: &Value) {
-    let object = placed(ns, object);
-    accepted(after, status_change(ns, &object, before, after).await);
-}
-
 /// The status may not go from `before` (null: none yet) to `after`. Stores the object with `before`.
 ///
 /// # Panics

@@ -2,7 +2,6 @@
 //! watched: a thousand accounts would mean thousands of cached objects.
 
 mod furnish;
-use operator_core::condition::READY;
 use std::{sync::Arc, time::Duration};
 
 use crds::{Account, AccountStatus, Contract};
@@ -20,7 +19,7 @@ use kube::{
     },
 };
 use operator_core::{
-    condition::{find, holds},
+    condition::{READY, find, holds},
     market::account::{self, homes},
     reason::Reason,
 };
@@ -43,8 +42,6 @@ use crate::{
 const RECHECK: Duration = Duration::from_mins(10);
 /// A namespace that stands in the way is looked at again after this.
 const RETRY: Duration = Duration::from_secs(10);
-/// What others are still setting up is looked at again after this.
-const SOON: Duration = Duration::from_millis(200);
 
 /// Subscribes at once; runs while the future is polled.
 ///
@@ -173,13 +170,14 @@ async fn reconcile(guard: Arc<Guarded<Account>>, shared: Arc<Shared>) -> Result<
     if let Some(error) = failed {
         return Err(error);
     }
-    shared.backoff.reset(&key(Controller::Account, &*guard));
     measure.outcome(due.outcome());
     if !holds(&next.conditions, READY) {
         shared.pace.undone(&work);
         let working = find(&next.conditions, READY).is_some_and(|c| c.reason == Reason::Reconciling.as_str());
-        return Ok(Action::requeue(if working { SOON } else { RETRY }));
+        let soon = || shared.backoff.next(&key(Controller::Account, &*guard)).min(RETRY);
+        return Ok(Action::requeue(if working { soon() } else { RETRY }));
     }
+    shared.backoff.reset(&key(Controller::Account, &*guard));
     Ok(match due {
         Due::Later(rest) => Action::requeue(rest),
         Due::Now | Due::Same => Action::requeue(RECHECK),

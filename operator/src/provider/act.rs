@@ -131,10 +131,8 @@ impl Hands<'_> {
     pub async fn isolate(&mut self, proof: &Ownership, ops: &[FirewallOp]) -> Result<(), Failed> {
         let step = StepKind::Isolate;
         let node = node_name(proof.node()).map_err(Failed::name(step))?;
-        for (nth, op) in ops.iter().enumerate() {
-            if nth > 0 {
-                self.prove_again(proof, step).await?;
-            }
+        for op in ops {
+            self.prove(proof, step).await?;
             self.firewall(&node, proof, op).await.map_err(Failed::of(step))?;
         }
         Ok(())
@@ -196,10 +194,10 @@ impl Hands<'_> {
         }
     }
 
-    /// Starts, shuts down, stops or destroys.
+    /// Starts, shuts down, stops or destroys, with a proof right before.
     ///
     /// # Errors
-    /// The refusal, or no usable answer.
+    /// The refusal, no usable answer, or the VM no longer being ours.
     pub async fn drive(
         &mut self,
         proof: &Ownership,
@@ -212,6 +210,7 @@ impl Hands<'_> {
             _ => StepKind::Stop,
         };
         let node = node_name(proof.node()).map_err(Failed::name(step))?;
+        self.prove(proof, step).await?;
         let vmid = proof.vmid();
         let seconds = u32::try_from(patience.as_secs().max(1)).unwrap_or(u32::MAX);
         let upid = match kind {
@@ -275,15 +274,9 @@ impl Hands<'_> {
         Ok(look::ended(self.memory, &task, status, self.now))
     }
 
-    /// Proves once more that the VM is ours: the last read before a call that takes no digest.
-    ///
-    /// # Errors
-    /// No usable answer, or the VM no longer being ours.
-    pub async fn prove(&self, proof: &Ownership, step: StepKind) -> Result<(), Failed> {
-        self.prove_again(proof, step).await
-    }
-
-    async fn prove_again(&self, proof: &Ownership, step: StepKind) -> Result<(), Failed> {
+    /// Proves once more that the VM is ours: the last read before each call that takes no digest. What is left of the
+    /// window is one round trip.
+    async fn prove(&self, proof: &Ownership, step: StepKind) -> Result<(), Failed> {
         let guest = read_config(self.pve, proof.node(), proof.vmid())
             .await
             .map_err(Failed::of(step))?;

@@ -68,10 +68,10 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Kube { source } => match source.fault() {
-                Fault::Conflict | Fault::NotFound | Fault::Terminating => Class::Conflict,
+                Fault::Conflict | Fault::NotFound => Class::Conflict,
                 Fault::Denied => Class::Denied { privilege: None },
                 Fault::Invalid => Class::Bug,
-                Fault::Retryable => Class::Retryable { after: None },
+                Fault::Retryable | Fault::Terminating => Class::Retryable { after: None },
             },
             Self::Step { class, .. } => class.clone(),
             Self::Undecodable { .. } => Class::Spec,
@@ -126,4 +126,44 @@ pub(super) fn policy(
         again: error.again(),
     };
     settle(ctx, (tries, &super::key(controller, object)), object, &failure)
+}
+
+#[cfg(test)]
+mod tests {
+    //! How each kind of failure is tried again.
+
+    use domain::pve::Class;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn step(class: Class) -> Error {
+        Error::Step {
+            step: StepKind::Start,
+            class,
+            text: "it failed".to_owned(),
+        }
+    }
+
+    #[rstest]
+    #[case::conflict(Class::Conflict, Again::Soon)]
+    #[case::race(Class::LostRace, Again::Soon)]
+    #[case::bug(Class::Bug, Again::Rarely)]
+    #[case::spec(Class::Spec, Again::After(REFUSED))]
+    #[case::locked(Class::Locked, Again::After(STEP))]
+    #[case::unanswered(Class::Retryable { after: None }, Again::After(STEP))]
+    #[case::denied(Class::Denied { privilege: None }, Again::After(STEP))]
+    fn a_failed_step_is_tried_again_by_its_class(#[case] class: Class, #[case] again: Again) {
+        assert_eq!(step(class).again(), again);
+    }
+
+    #[test]
+    fn what_lacks_what_the_api_server_sets_is_a_bug() {
+        let error = Error::Incomplete {
+            what: "Slot a".to_owned(),
+            field: "uid",
+        };
+        assert_eq!((error.class(), error.again()), (Class::Bug, Again::Rarely));
+        assert_eq!(error.step(), StepKind::Observe);
+    }
 }

@@ -157,15 +157,21 @@ async fn find_guest(
     now: Timestamp,
 ) -> Result<Presence<Guest>, dc_proxmox::Error> {
     let hint = memory.node.clone().unwrap_or_else(|| scope.node.to_owned());
-    if let Some(guest) = read_guest(scope.pve, &hint, scope.vmid).await? {
+    let there = read_guest(scope.pve, &hint, scope.vmid).await;
+    if let Ok(Some(guest)) = there {
         return Ok(seen(memory, guest, now));
     }
-    let listed = scope.pve.resources().await?;
+    // A node that does not answer may be dead, and its guests moved: the cluster knows where to.
+    let listed = match scope.pve.resources().await {
+        Ok(listed) => listed,
+        Err(error) => return Err(there.err().unwrap_or(error)),
+    };
     if let Some(row) = listed.vm(scope.vmid).filter(|row| row.node != hint)
         && let Some(guest) = read_guest(scope.pve, &row.node, scope.vmid).await?
     {
         return Ok(seen(memory, guest, now));
     }
+    there?;
     if scope.pve.vmid_free(scope.vmid).await? {
         return looks_free(scope, memory, now).await;
     }

@@ -92,6 +92,10 @@ class Site:
 
         return until(f"the Pool says {reason}", seen, timeout, lambda: condition(self.pool(), "Ready"))
 
+    def until_pool_warns(self, reason: str) -> None:
+        """Until the Pool is Ready and says this beside it."""
+        until(f"the Pool warns of {reason}", lambda: condition(self.pool(), "Ready").get("reason") == reason)
+
     def until_ready(self, timeout: float = TIMEOUT) -> None:
         until("the Pool is Ready", lambda: holds(self.pool(), "Ready"), timeout, lambda: self.pool().get("status"))
         offering = lambda: self.cluster.get("offerings", self.namespace, "small")  # noqa: E731

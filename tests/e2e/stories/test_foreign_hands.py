@@ -210,6 +210,67 @@ def point(site: Site, cluster: Simulator) -> None:
     site.patch("pools", "rack1", proxmox={"endpoints": [cluster.url], "caBundle": cluster.ca_pem})
 
 
+# Reads that stand between the proof of the stamp and a call that Proxmox binds to no digest.
+CURRENT = "/nodes/{node}/qemu/{vmid}/status/current"
+RULES = "/nodes/{node}/qemu/{vmid}/firewall/rules"
+SETS = "/nodes/{node}/qemu/{vmid}/firewall/ipset"
+
+
+def swap(site: Site, vmid: int) -> dict:
+    """Somebody removes our VM and restores another one to its id."""
+    site.sim.remove_vm(vmid)
+    return site.sim.put_vm(vmid, name="restored-elsewhere", running=True, pool="decent")
+
+
+def took_effect(site: Site, vmid: int, since: int) -> list[dict]:
+    """Changes of this guest that Proxmox carried out; one that is bound to another digest it refuses."""
+    return [call for call in site.sim.changes(since) if call["vmid"] == vmid and call["status"] == 200]
+
+
+@pytest.mark.parametrize("read", [RULES, SETS, CURRENT], ids=["its-firewall", "its-address-sets", "its-power"])
+def test_p3_a_vm_swapped_while_it_is_being_made_is_never_touched(market: Market, read: str) -> None:
+    site = market.site()
+    held = site.sim.fault({"delay": {"ms": 1500}}, method="GET", path=read)
+    contract = market.tenant().rent(site)
+    until("it is looked at", lambda: site.sim.faults_met(held))
+    vmid, mark = contract.vm()["vmid"], site.sim.mark()
+    foreign = swap(site, vmid)
+    contract.until("another VM is made", lambda: [vm for vm in contract.vms() if vm["vmid"] != vmid])
+    contract.until_holds("Provisioned", timeout=90)
+    assert took_effect(site, vmid, mark) == []
+    assert site.sim.vm(vmid) == foreign
+
+
+@pytest.mark.parametrize("end", ["power-off", "cancel"])
+def test_p3_a_vm_swapped_while_its_power_is_read_is_not_stopped(market: Market, end: str) -> None:
+    site, contract = running(market)
+    vmid = contract.vm()["vmid"]
+    held = site.sim.fault({"delay": {"ms": 1500}}, method="GET", path=CURRENT)
+    if end == "cancel":
+        contract.cancel()
+    else:
+        contract.patch(powerState="Stopped")
+    until("its power is read", lambda: site.sim.faults_met(held))
+    mark = site.sim.mark()
+    foreign = swap(site, vmid)
+    until("the operator looked again", lambda: len(site.sim.requests(mark)) > 3)
+    steady("it is not touched", lambda: took_effect(site, vmid, mark) == [], 4)
+    assert site.sim.vm(vmid) == foreign
+
+
+@pytest.mark.parametrize("end", ["power-off", "cancel"])
+def test_a_vm_moved_off_a_dead_node_is_found_where_it_is(market: Market, end: str) -> None:
+    site, contract = running(market, nodes=2)
+    vm = contract.vm()
+    site.sim.change_vm(vm["vmid"], node="pve2" if vm["node"] == "pve1" else "pve1")
+    site.sim.node_online(vm["node"], False)
+    if end == "power-off":
+        contract.patch(powerState="Stopped")
+        contract.until("it is stopped where it is", lambda: contract.vm()["status"] == "stopped")
+    contract.cancel()
+    contract.until_clean(timeout=90)
+
+
 def test_a_vm_swapped_before_the_teardown_is_never_touched(market: Market) -> None:
     site, contract = running(market)
     vmid, name = contract.vm()["vmid"], contract.slot()["metadata"]["name"]

@@ -70,6 +70,43 @@ def test_a_deadline_passed_by_failing_clones_names_the_failure(private: Private)
     fails(private.tenant().rent(site), "TaskFailed", "disk of sorrow")
 
 
+def test_a_deadline_passed_in_a_second_attempt_names_both(private: Private) -> None:
+    private.operator(provisioning_limit="8s")
+    site = private.site(sim={"clone_seconds": 60})
+    site.sim.fault({"refuse": {"status": 500, "reason": "got timeout"}}, method="POST", path=CLONE)
+    contract = private.tenant().rent(site)
+    contract.until_reason("Cloning")
+    fails(contract, "Cloning", "got timeout")
+
+
+def test_an_unreadable_provider_is_not_served(private: Private) -> None:
+    """What a later version may say of who serves it cannot be known, so nobody of this one does."""
+    private.operator()
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/providers.decent-cloud.org"
+    known = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/operator/enum/-"
+    later = [{"op": "add", "path": known, "value": "Remote"}]
+    private.cluster.call("PATCH", path, later, media="application/json-patch+json")
+    site = private.site()
+
+    def takes() -> bool:
+        try:
+            site.patch("providers", "provider", operator="Remote")
+        except Refused:
+            return False
+        return True
+
+    until("the API server takes the later version's word", takes)
+
+    def silent() -> bool:
+        before = site.sim.mark()
+        with suppress(AssertionError):
+            steady("nobody calls it", lambda: site.sim.mark() == before, 4)
+            return True
+        return False
+
+    until("its Proxmox is called no more", silent)
+
+
 def test_a_machine_never_reached_is_refunded_and_removed(private: Private) -> None:
     private.operator(provisioning_limit="8s")
     site = private.site()

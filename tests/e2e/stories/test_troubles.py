@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from decent.cluster import condition, moment
-from decent.contract import Contract
+from decent.contract import Contract, phase
 from decent.market import Market
 from decent.simulator import CLONE, CONFIG, START
 from decent.site import Site
@@ -228,6 +228,46 @@ def test_a_node_lost_while_cloning_is_left_for_another(market: Market) -> None:
     site.sim.node_online(lost, True)
     until("what was begun there is removed", lambda: lost not in [vm["node"] for vm in site.sim.vms()], 90)
     assert [vm["node"] for vm in site.sim.vms()] == [contract.slot()["spec"]["node"]]
+
+
+def test_a_node_whose_clones_fail_at_once_is_left(market: Market) -> None:
+    site = market.site(nodes=2)
+    broken = {"fail_task": {"exitstatus": "clone failed: copy failed: exit code 1"}}
+    site.sim.fault(broken, method="POST", path=CLONE, node="pve1", count=0)
+    contract = market.tenant().rent(site)
+    contract.until_holds("Provisioned", timeout=90)
+    assert contract.vm()["node"] == "pve2"
+
+
+def test_a_machine_that_was_reached_is_never_placed_again(market: Market) -> None:
+    site = market.site(nodes=3, agent=True)
+    held = site.sim.fault({"delay": {"ms": 1500}}, method="POST", path=START)
+    contract = market.tenant().rent(site)
+    until("its start is asked for", lambda: site.sim.faults_met(held))
+    current = "/nodes/{node}/qemu/{vmid}/status/current"
+    site.sim.fault({"refuse": {"status": 596, "reason": "Connection timed out"}}, method="GET", path=current, count=0)
+    contract.until_state("Active")
+    first = contract.slot()
+    site.sim.node_online(first["spec"]["node"], False)
+    site.until_pool_warns("NodeOffline")
+    uid = first["metadata"]["uid"]
+    steady("it keeps its Slot", lambda: [slot["metadata"]["uid"] for slot in contract.slots()] == [uid], 8)
+    assert phase(contract.slot()) == "Claimed"
+    assert contract.state == "Active"
+
+
+def test_a_teardown_that_fails_for_good_is_told(market: Market) -> None:
+    site = market.site()
+    contract = market.tenant().rent(site)
+    contract.until_holds("Provisioned")
+    text = "Method 'DELETE /nodes/pve1/qemu/10000' not implemented"
+    refused = {"refuse": {"status": 501, "reason": text}}
+    site.sim.fault(refused, method="DELETE", path="/nodes/{node}/qemu/{vmid}", count=0)
+    contract.cancel()
+    until("the Slot says so", lambda: text in condition(contract.slots()[0], "Ready").get("message", ""))
+    until(
+        "the Machine says so", lambda: "decent-cloud.org/abandon" in contract.machine()["status"]["waiting"]["nextStep"]
+    )
 
 
 FAULTS = {

@@ -14,7 +14,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use testkit::{Lifetime, process};
 use tokio::signal::unix::{SignalKind, signal};
@@ -61,10 +61,22 @@ impl Place {
         let dir = dir
             .canonicalize()
             .context("failed to resolve the demo's folder")?;
+        claim(&dir)?;
         let path = dir.with_extension("lock");
         let lock = File::create(&path).with_context(|| format!("failed to create {}", path.display()))?;
         Ok((dir, lock))
     }
+}
+
+/// A demo's folder is emptied at its end: only one that was empty, or is a demo's, is taken.
+fn claim(dir: &Path) -> Result<()> {
+    let mark = dir.join(".demo");
+    let mut entries = fs::read_dir(dir).with_context(|| format!("failed to read {}", dir.display()))?;
+    if entries.next().is_some() && !mark.exists() {
+        bail!("{} holds other files: choose an empty folder", dir.display());
+    }
+    File::create(&mark).with_context(|| format!("failed to create {}", mark.display()))?;
+    Ok(())
 }
 
 /// How it went.

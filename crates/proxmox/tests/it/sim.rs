@@ -204,6 +204,12 @@ async fn a_clone_is_configured_and_grown() {
             .unwrap()
             .contains("size=20G")
     );
+    let stale = pve
+        .resize(node, vm, ("scsi0", 21 << 30), Some(&"0".repeat(40)))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(bed.ended(&stale).await.class(), Some(Class::Conflict));
     let shrink = pve
         .resize(node, vm, ("scsi0", 1 << 30), None)
         .await
@@ -342,16 +348,14 @@ async fn an_address_set_is_filled_and_emptied() {
         .map(|one| one.cidr)
         .collect();
     assert_eq!(cidrs, ["10.64.0.10", "10.65.0.0/24"]);
-    assert_eq!(
-        pve.delete_ipset(node, vm, SET).await.unwrap_err().class(),
-        Class::Conflict
-    );
     for cidr in &cidrs {
         pve.delete_cidr(node, vm, SET, cidr).await.unwrap();
     }
-    pve.delete_ipset(node, vm, SET).await.unwrap();
-    assert!(pve.ipsets(node, vm).await.unwrap().is_empty());
-    assert_eq!(pve.ipset(node, vm, SET).await.unwrap_err().class(), Class::Gone);
+    assert!(pve.ipset(node, vm, SET).await.unwrap().is_empty());
+    assert_eq!(
+        pve.ipset(node, vm, "nope").await.unwrap_err().class(),
+        Class::Gone
+    );
 }
 
 #[tokio::test]

@@ -398,7 +398,7 @@ async fn a_name_cannot_change_the_path() {
     let server = Server::start(version).await;
     let pve = server.client();
     for name in ["../../x", "a?b", "a/../b", "a b", "a%2e"] {
-        let error = pve.delete_ipset(&pve1(), vmid(100), name).await.unwrap_err();
+        let error = pve.ipset(&pve1(), vmid(100), name).await.unwrap_err();
         assert_eq!(
             (error.class(), error.is_ambiguous()),
             (Class::Bug, false),

@@ -2,7 +2,6 @@
 //! labelled as this Account's is never adopted, and none is ever deleted.
 
 mod children;
-use crate::condition::READY;
 use crds::{Account, AccountStatus};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, ResourceQuota};
@@ -12,7 +11,7 @@ use kube::ResourceExt;
 pub use self::children::{Child, differs, review};
 use super::names::{LABEL_ACCOUNT, LABEL_PROVIDER};
 use crate::{
-    condition::{Stated, merged},
+    condition::{READY, Stated, merged},
     reason::Reason,
 };
 
@@ -194,6 +193,12 @@ fn fault(account: &Account, home: &Home, standing: &Standing) -> Option<Stated> 
         ),
     };
     Some(Stated::new(READY, false, reason, message))
+}
+
+/// Whether a namespace carries the Account's label: then nobody else has a claim to it.
+#[must_use]
+pub fn is_ours(account: &Account, standing: &Standing) -> bool {
+    matches!(standing, Standing::Exists { labels, .. } if labelled(labels, account))
 }
 
 fn labelled(labels: &[(String, String)], account: &Account) -> bool {

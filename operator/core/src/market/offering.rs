@@ -1,5 +1,5 @@
 //! Offering: whether it can be had now, and how many more would fit. Must not promise: placement decides.
-use crate::condition::READY;
+
 use std::collections::BTreeMap;
 
 use crds::{Gateway, Offering, OfferingStatus, Pool, common::Resources, offering::Stock, pool::NodeStatus};
@@ -9,7 +9,7 @@ use kube::ResourceExt;
 
 use super::provider::{is_ready, trouble};
 use crate::{
-    condition::{Stated, merged},
+    condition::{READY, Stated, merged},
     gateway,
     reason::Reason,
 };

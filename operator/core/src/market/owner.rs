@@ -1,11 +1,12 @@
-//! Which Account owns a namespace. The oldest claim wins, so that a later Account can take nothing over.
+//! Which Account owns a namespace: the one whose label it carries; before there is one the oldest claim wins, so that a
+//! later Account can take nothing over.
 //! Must not look at the namespace itself: whether it is ours by label is the account planner's to say.
-use crate::condition::READY;
+
 use crds::Account;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::condition::holds;
+use crate::condition::{READY, holds};
 
 /// Whether this Account names the namespace, as a tenant's or as a provider's.
 #[must_use]
@@ -31,12 +32,15 @@ pub fn owner<'a>(accounts: impl IntoIterator<Item = &'a Account>, namespace: &st
         .min_by_key(|a| age(a))
 }
 
-/// The Account whose Contracts live in the namespace, once the market has made it so.
+/// The Account whose Contracts live in the namespace, once the market has made it so: only one can carry its label.
 pub fn tenant_of<'a>(
     accounts: impl IntoIterator<Item = &'a Account>,
     namespace: &str,
 ) -> Option<&'a Account> {
-    owner(accounts, namespace).filter(|a| a.spec.namespace.as_str() == namespace && settled(a))
+    accounts
+        .into_iter()
+        .filter(|a| a.spec.namespace.as_str() == namespace && settled(a))
+        .min_by_key(|a| age(a))
 }
 
 /// Whether the market found the Account's namespaces to be its own.
@@ -87,6 +91,17 @@ mod tests {
         let all = [offering_account("acme")];
         assert_eq!(tenant_of(&all, "tenant-acme"), Some(&all[0]));
         assert_eq!(tenant_of(&all, "provider-acme"), None);
+    }
+
+    #[test]
+    fn of_two_accounts_of_one_second_the_one_that_was_set_up_keeps_the_namespace() {
+        let (mut first, mut second) = (account("alice"), account("mallory"));
+        first.metadata.creation_timestamp = Some(at(1));
+        second.metadata.creation_timestamp = Some(at(1));
+        second.metadata.uid = Some("0".into());
+        second.spec.namespace = first.spec.namespace.clone();
+        second.status = None;
+        assert_eq!(tenant_of(&[second, first.clone()], "tenant-alice"), Some(&first));
     }
 
     #[test]

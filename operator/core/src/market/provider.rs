@@ -1,11 +1,11 @@
 //! Provider: the sum of its Pools. Must not look at Proxmox: the provider family says how each Pool is.
-use crate::condition::READY;
+
 use crds::{Pool, Provider, ProviderStatus, provider::PoolCount};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::{
-    condition::{Stated, find, holds, merged},
+    condition::{READY, Stated, find, holds, merged},
     reason::Reason,
 };
 

@@ -9,7 +9,7 @@ use kit::apply::{Claim, Object};
 use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
 use operator_core::market::{
     account::{self, Child, Home, Standing, Step as Planned, differs, homes},
-    owner,
+    owner::{self, settled},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -30,17 +30,15 @@ fn rival(shared: &Shared, account: &Account, namespace: &str) -> Option<String> 
 
 /// The status while nothing has to be looked at: only who has the namespaces may have changed.
 pub(super) fn known(shared: &Shared, account: &Account, alive: i32) -> AccountStatus {
+    let ours = |home: &Home| Standing::Exists {
+        labels: vec![(home.part.label().to_owned(), account.name_any())],
+        terminating: false,
+    };
     let standings: Vec<(Home, Standing)> = homes(account)
         .into_iter()
         .map(|home| {
-            let ours = vec![(home.part.label().to_owned(), account.name_any())];
-            let standing = rival(shared, account, &home.namespace).map_or(
-                Standing::Exists {
-                    labels: ours,
-                    terminating: false,
-                },
-                Standing::TakenBy,
-            );
+            let rival = rival(shared, account, &home.namespace).filter(|_| !settled(account));
+            let standing = rival.map_or_else(|| ours(&home), Standing::TakenBy);
             (home, standing)
         })
         .collect();
@@ -50,10 +48,12 @@ pub(super) fn known(shared: &Shared, account: &Account, alive: i32) -> AccountSt
 pub(super) async fn furnish(shared: &Shared, account: &Account, alive: i32) -> Result<AccountStatus, Error> {
     let mut standings = Vec::new();
     for home in homes(account) {
-        let standing = match rival(shared, account, &home.namespace) {
-            Some(other) => Standing::TakenBy(other),
-            None => standing(shared, &home.namespace).await?,
-        };
+        let mut standing = standing(shared, &home.namespace).await?;
+        if !account::is_ours(account, &standing)
+            && let Some(other) = rival(shared, account, &home.namespace)
+        {
+            standing = Standing::TakenBy(other);
+        }
         standings.push((home, standing));
     }
     let plan = account::plan(account, &standings, alive, shared.ctx.clock.now());

@@ -1,12 +1,12 @@
 //! Does the steps of a plan in order and stops at the first that fails. Decides nothing.
-use operator_core::condition::READY;
+
 use std::sync::Arc;
 
 use crds::{Contract, ContractStatus, Machine, MachineSpec};
 use kit::apply::Claim;
 use kube::ResourceExt;
 use operator_core::{
-    condition::find,
+    condition::{READY, find},
     market::{contract::Step as Planned, names::CONTRACT_FINALIZER},
 };
 use serde_json::json;

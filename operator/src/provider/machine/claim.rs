@@ -4,7 +4,7 @@
 use crds::{
     Machine, Slot, SlotSpec,
     slot::{MachineRef, SlotPhase},
-    text::{Label, ObjectName, PveId, UidText},
+    text::{Label, NodeId, ObjectName, PveId, UidText},
 };
 use domain::{names, pve::Class};
 use jiff::SignedDuration;
@@ -21,6 +21,7 @@ use operator_core::{
     reason::Reason,
 };
 
+use super::pursue::reached;
 use crate::provider::{
     Shared,
     error::Error,
@@ -78,12 +79,6 @@ async fn one(shared: &Shared, machine: &Machine, slots: Vec<Slot>) -> Result<Opt
     }
     let kept = claimed.swap_remove(kept);
     // Once a machine was made, or reached, no Slot of it is given back but by its teardown.
-    let reached = |slot: &Slot| {
-        slot.status
-            .as_ref()
-            .and_then(|s| s.route.as_ref())
-            .is_some_and(|r| r.probed_at.is_some())
-    };
     for extra in claimed
         .into_iter()
         .filter(|slot| !made(machine.status.as_ref()) && !reached(slot))
@@ -193,7 +188,7 @@ fn object(machine: &Machine, identity: &Identity, spot: &Spot) -> Slot {
             index: number(index),
             pool: ObjectName::from(spot.pool.as_str()),
             vmid: number(spot.vmid),
-            node: PveId::from(spot.node.as_str()),
+            node: NodeId::from(spot.node.as_str()),
             storage: PveId::from(spot.storage.as_str()),
             template_vmid: number(spot.template_vmid),
             full_clone: spot.full_clone,

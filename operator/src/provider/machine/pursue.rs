@@ -75,7 +75,7 @@ pub async fn pass(
         machine,
         pool: &pool,
         want: &want,
-        made: made(machine.status.as_ref()),
+        made: made(machine.status.as_ref()) || reached(slot),
         restarts: restarts(machine),
         vm: None,
         reached: vec!["Claimed"],
@@ -99,6 +99,12 @@ fn recall(memory: &mut Remembered, machine: &Machine) {
             since: task.started_at.0,
         });
     }
+}
+
+/// A machine that somebody has reached is somebody's, whatever its status still lacks.
+pub(super) fn reached(slot: &Slot) -> bool {
+    let route = slot.status.as_ref().and_then(|status| status.route.as_ref());
+    route.is_some_and(|route| route.probed_at.is_some())
 }
 
 fn is_cloning(memory: &Remembered) -> bool {
@@ -152,10 +158,13 @@ impl Rounds<'_> {
                     return Ok(plan.verdict);
                 }
                 step => {
-                    if let Err(failed) = self.act(step, memory, now).await
-                        && failed.class != Class::Conflict
-                    {
-                        return Ok(self.failed(failed, memory, now));
+                    let (cloning, known) = (step == Step::Clone, memory.trouble.clone());
+                    match self.act(step, memory, now).await {
+                        Err(failed) if failed.class != Class::Conflict => {
+                            return Ok(self.failed(failed, memory, now));
+                        }
+                        Err(_) => {}
+                        Ok(_) => self.learn(cloning, known.as_ref(), memory),
                     }
                 }
             }
@@ -202,11 +211,7 @@ impl Rounds<'_> {
         };
         let (cloning, known) = (is_cloning(memory), memory.trouble.clone());
         let found = look(&scope, memory, now).await;
-        if memory.trouble != known {
-            self.blame(memory.trouble.as_ref());
-        } else if cloning && memory.task.is_none() {
-            self.pool.worked(&self.part());
-        }
+        self.learn(cloning, known.as_ref(), memory);
         let guest = match found.guest {
             Presence::Present(guest) if needs_firewall(self.want, &guest, self.made) => {
                 self.with_firewall(guest).await
@@ -217,6 +222,15 @@ impl Rounds<'_> {
             guest,
             task: found.task,
             now,
+        }
+    }
+
+    /// What an ended clone says of the place that it was made at.
+    fn learn(&self, cloning: bool, known: Option<&Trouble>, memory: &Remembered) {
+        if memory.trouble.is_some() && memory.trouble.as_ref() != known {
+            self.blame(memory.trouble.as_ref());
+        } else if cloning && memory.task.is_none() {
+            self.pool.worked(&self.part());
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crds::{
     Machine, Slot,
+    common::Actor,
     machine::{Ended, Outcome, Teardown},
     slot::SlotPhase,
 };
@@ -144,11 +145,14 @@ fn waiting(open: &[&Slot]) -> Wait {
     match told {
         Some((slot, reason, message)) => {
             let (name, namespace) = (slot.name_any(), slot.namespace().unwrap_or_default());
-            Wait::new(
-                reason,
-                message.clone(),
-                format!("Slot {name} says more: kubectl describe slot {name} -n {namespace}"),
-            )
+            let mut next = format!("Slot {name} says more: kubectl describe slot {name} -n {namespace}");
+            if reason.actor() != Actor::Nobody {
+                let machine = &slot.spec.machine_ref.name;
+                next = format!(
+                    "{next} To give its VM up unproven: kubectl annotate machine {machine} -n {namespace} {ABANDON}=true"
+                );
+            }
+            Wait::new(reason, message.clone(), next)
         }
         None => Wait::new(
             Reason::Destroying,

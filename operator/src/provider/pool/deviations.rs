@@ -54,8 +54,9 @@ pub fn deviating<'a>(
         let row = Vmid::try_from(i64::from(vm.vmid))
             .ok()
             .and_then(|vmid| inventory.vm(vmid));
-        // A node that is away shows frozen values.
-        let Some(found) = deviation(vm, row).filter(|_| inventory.online(&vm.node)) else {
+        // A node that is away shows frozen values; what is shown elsewhere has moved.
+        let counts = |found: &Deviation| matches!(found, Deviation::Moved(_)) || inventory.online(&vm.node);
+        let Some(found) = deviation(vm, row).filter(counts) else {
             continue;
         };
         let name = machine.metadata.name.clone().unwrap_or_default();

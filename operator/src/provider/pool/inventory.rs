@@ -60,13 +60,21 @@ impl Inventory {
     }
 }
 
+/// Most nodes that are remembered of a cluster: more than Proxmox supports.
+const NODES_MAX: usize = 64;
+
 /// By what this cluster is told from others.
 #[must_use]
 pub fn identity(cluster: &ClusterStatus) -> ClusterIdentity {
     ClusterIdentity {
         name: cluster.name.clone(),
         address: cluster.address.clone(),
-        nodes: cluster.nodes.keys().map(|node| node.as_str().into()).collect(),
+        nodes: cluster
+            .nodes
+            .keys()
+            .take(NODES_MAX)
+            .map(|node| node.as_str().into())
+            .collect(),
     }
 }
 

@@ -150,8 +150,14 @@ impl Pass<'_> {
             // Before anybody can ask it about machines.
             work.connected = None;
             self.entry.show(|shown| shown.handle = None);
-            let cluster = permitted(connected.pve.cluster_status().await).map_err(failed)?;
-            self.recognise(cluster.as_ref().map(identity)).await?;
+            let Some(cluster) = permitted(connected.pve.cluster_status().await).map_err(failed)? else {
+                let text = "its token may not read /cluster/status (Sys.Audit on /), so nobody can tell whether it is the \
+                            cluster that this Pool's machines are on";
+                return Err(Contact::Refused {
+                    text: text.to_owned(),
+                });
+            };
+            self.recognise(Some(identity(&cluster))).await?;
         }
         let handle = self.connect(work, &connected);
         let inventory = handle.fresh(Duration::ZERO).await.map_err(failed)?;
@@ -176,7 +182,7 @@ impl Pass<'_> {
         match (status.and_then(|status| status.cluster.clone()), seen) {
             (Some(known), Some(seen)) if !self.slots.is_empty() && !self.is_same(&known, &seen) => {
                 Err(Contact::OtherCluster {
-                    pool: self.name.clone(),
+                    pool: format!("{} -n {}", self.name, self.namespace),
                     hosts: connect::hosts(&self.pool.spec),
                     known: describe(&known),
                     seen: describe(&seen),

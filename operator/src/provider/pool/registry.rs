@@ -9,10 +9,16 @@ use std::{
     },
 };
 
-use crds::{Gateway, Machine, Pool, Provider, Slot, provider::PROVIDER_NAME};
+use crds::{
+    Gateway, Machine, Pool, Provider, Slot,
+    provider::{OperatorSite, PROVIDER_NAME},
+};
 use domain::slot::SlotIndex;
 use jiff::Timestamp;
-use kube::{ResourceExt, runtime::reflector::Store};
+use kube::{
+    ResourceExt,
+    runtime::reflector::{ObjectRef, Store},
+};
 use operator_core::{
     condition::Wait,
     provider::{
@@ -182,9 +188,12 @@ impl Pools {
         {
             return false;
         }
-        let provider = get(&self.stores.providers, namespace, PROVIDER_NAME);
-        let site = provider.and_then(|guard| decoded(&guard).map(|provider| provider.spec.operator));
-        site.unwrap_or_default() == self.config.site
+        let key = ObjectRef::new(PROVIDER_NAME).within(namespace);
+        match self.stores.providers.get(&key) {
+            None => self.config.site == OperatorSite::default(),
+            // One that cannot be read may ask for an operator of its own.
+            Some(guard) => decoded(&guard).is_some_and(|provider| provider.spec.operator == self.config.site),
+        }
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<Key, Arc<Entry>>> {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crds::{Slot, machine::TaskKind};
+use crds::{Slot, common::Actor, machine::TaskKind};
 use domain::{
     ids::{Uid, Vmid},
     pve::Class,
@@ -14,6 +14,7 @@ use kube::{Api, ResourceExt};
 use operator_core::{
     condition::Wait,
     provider::{
+        machine::status::sentence,
         plan::{Plan, Verdict},
         seen::{Presence, TaskSeen},
         slot::release::{Agent, Bounds, Facts, Step, plan},
@@ -151,6 +152,14 @@ async fn agent(shared: &Shared, slot: &Slot, namespace: &str) -> Result<Agent, E
     Ok(if expired { Agent::Expired } else { Agent::Alive })
 }
 
+/// Takes note of a failed step.
+fn failure(failed: &Failed, memory: &mut Remembered, now: Timestamp) -> Trouble {
+    let Failed { step, class, text } = failed;
+    let trouble = Trouble::again(memory.trouble.as_ref(), *step, class.clone(), text.clone(), now);
+    memory.trouble = Some(trouble.clone());
+    trouble
+}
+
 struct Giving<'a> {
     shared: &'a Shared,
     slot: &'a Slot,
@@ -188,15 +197,10 @@ impl Giving<'_> {
                 }
                 Some(step) => {
                     if let Err(failed) = self.act(step, memory, now).await {
-                        let Failed { step, class, text } = failed;
-                        memory.trouble = Some(Trouble::again(
-                            memory.trouble.as_ref(),
-                            step,
-                            class.clone(),
-                            text.clone(),
-                            now,
-                        ));
-                        if class != Class::Conflict {
+                        let trouble = failure(&failed, memory, now);
+                        if failed.class != Class::Conflict {
+                            self.tell(&trouble).await?;
+                            let Failed { step, class, text } = failed;
                             return Err(Error::Step { step, class, text });
                         }
                     }
@@ -204,6 +208,15 @@ impl Giving<'_> {
             }
         }
         Ok(Ending::Waiting(wait, SignedDuration::from_secs(1)))
+    }
+
+    /// Says what failed, unless it is the first time and mends itself.
+    async fn tell(&self, trouble: &Trouble) -> Result<(), Error> {
+        let wait = trouble.wait(self.pool.token_id());
+        if trouble.count > 1 || wait.actor != Actor::Nobody {
+            setting::say(self.shared, self.slot, wait.reason, &sentence(&wait)).await?;
+        }
+        Ok(())
     }
 
     async fn facts(&self, memory: &mut Remembered, now: Timestamp) -> Facts {
@@ -241,6 +254,7 @@ impl Giving<'_> {
             quorate,
             trouble: memory.trouble.clone(),
             token: self.pool.token_id().to_owned(),
+            slot: setting::named(self.slot),
             now,
             bounds: Bounds {
                 route: config.route_wait,
@@ -261,10 +275,7 @@ impl Giving<'_> {
             Step::Shutdown(proof) => hands.drive(&proof, TaskKind::Shutdown, patience).await,
             Step::Stop(proof) => hands.drive(&proof, TaskKind::Stop, patience).await,
             Step::Unprotect(proof) => hands.unprotect(&proof).await.map(|()| TaskSeen::None),
-            Step::Destroy(proof) => {
-                hands.prove(&proof, StepKind::Destroy).await?;
-                hands.drive(&proof, TaskKind::Destroy, patience).await
-            }
+            Step::Destroy(proof) => hands.drive(&proof, TaskKind::Destroy, patience).await,
             Step::Rest | Step::Quarantine(_) => Ok(TaskSeen::None),
         }
     }

@@ -29,7 +29,7 @@ pub async fn release(shared: &Shared, slot: &Slot, teardown: &Teardown) -> Resul
         by: teardown.by.clone(),
     };
     // In the words of the wait that follows, so that it needs no write of its own.
-    let wait = removing_route();
+    let wait = removing_route(&named(slot));
     put(
         shared,
         slot,
@@ -104,6 +104,11 @@ pub async fn rest(shared: &Shared, slot: &Slot) -> Result<Slot, Error> {
 pub async fn say(shared: &Shared, slot: &Slot, reason: Reason, text: &str) -> Result<Slot, Error> {
     let phase = slot.phase();
     put(shared, slot, phase, None, (reason, text)).await
+}
+
+/// The Slot as kubectl takes it.
+pub(super) fn named(slot: &Slot) -> String {
+    format!("{} -n {}", slot.name_any(), slot.namespace().unwrap_or_default())
 }
 
 fn ours(cause: ReleaseCause, at: Time) -> Release {

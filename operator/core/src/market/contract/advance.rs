@@ -1,5 +1,5 @@
 //! Which state follows, and why: every transition goes through `domain::contract::next`.
-use crate::condition::ACCEPTED;
+
 use crds::{
     common::PowerState,
     machine::{Decision, TeardownCause},
@@ -13,7 +13,7 @@ use super::{
     text,
 };
 use crate::{
-    condition::{find, seconds},
+    condition::{ACCEPTED, find, seconds},
     market::{
         admit::{Refusal, Terms},
         keys,

@@ -1,6 +1,6 @@
 //! What the Contract shows: conditions, wait, connection. Equal facts give equal bytes; what is not known keeps what
 //! was last said.
-use crate::condition::{ACCEPTED, PAID, PROVISIONED, REACHABLE, READY, RECONCILING, SCHEDULED, STALLED};
+
 use crds::{ContractStatus, common::NamespacedRef, contract::ContractPrice};
 use domain::{contract::State, names};
 use jiff::Timestamp;
@@ -14,7 +14,10 @@ use super::{
     text,
 };
 use crate::{
-    condition::{Stated, Truth, Wait, find, merged, seconds},
+    condition::{
+        ACCEPTED, PAID, PROVISIONED, REACHABLE, READY, RECONCILING, SCHEDULED, STALLED, Stated, Truth, Wait,
+        find, merged, seconds,
+    },
     market::{
         admit::{self, Refusal, Settlement, Terms},
         names::{path, say},

@@ -1,5 +1,5 @@
 //! What an accepted Contract shows of its Machine and Slot, before it is first reached and after.
-use crate::condition::{PROVISIONED, REACHABLE, READY, SCHEDULED};
+
 use crds::{Contract, Slot, common::PowerState};
 use domain::contract::State;
 use kube::ResourceExt;
@@ -11,7 +11,7 @@ use super::{
     text,
 };
 use crate::{
-    condition::{Stated, Truth, Wait, find},
+    condition::{PROVISIONED, REACHABLE, READY, SCHEDULED, Stated, Truth, Wait, find},
     market::{keys, names::say},
     reason::Reason,
 };

@@ -1,11 +1,11 @@
 //! Sentences of the Contract that more than one part says.
-use crate::condition::{PROVISIONED, READY, SCHEDULED};
+
 use crds::{Contract, Machine, Slot, common::Actor};
 use jiff::Timestamp;
 
 use super::{Facts, MachineSeen};
 use crate::{
-    condition::{Wait, find},
+    condition::{PROVISIONED, READY, SCHEDULED, Wait, find},
     market::{admit::Refusal, names::say},
     reason::Reason,
 };
@@ -80,18 +80,23 @@ pub(super) fn hindrance(facts: &Facts<'_>) -> Wait {
     }
 }
 
-/// What a passed deadline is put down to: a machine that was just being tried again is told by why it had to be.
+/// What a passed deadline is put down to: the failure before, where the machine was just being placed again; beside what
+/// it was doing, where it had begun anew.
 pub(super) fn blame(facts: &Facts<'_>) -> Wait {
     let hindrance = hindrance(facts);
     let failed = facts
         .present()
         .and_then(|machine| machine.status.as_ref()?.last_error.as_ref());
     match failed {
-        Some(error) if hindrance.actor == Actor::Nobody => Wait::new(
+        Some(error) if hindrance.reason == Reason::Scheduled => Wait::new(
             reason(&error.reason),
             format!("{}.", error.text),
             hindrance.next_step,
         ),
+        Some(error) if hindrance.actor == Actor::Nobody => Wait {
+            message: format!("{} Before that: {}.", hindrance.message, error.text),
+            ..hindrance
+        },
         _ => hindrance,
     }
 }

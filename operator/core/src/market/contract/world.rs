@@ -1,6 +1,6 @@
 //! A small world for the laws: applies steps as the API server would, refuses what it would refuse, and lets the other
 //! actors move.
-use crate::condition::{PROVISIONED, SCHEDULED};
+
 use crds::{
     Account, Contract, Gateway, Machine, MachineStatus, Offering, Provider, Slot,
     common::PowerState,
@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use kube::ResourceExt;
 
 use super::{Config, Facts, MachineSeen, Plan, Step, machine_name, needs_read, plan, slot_of};
+use crate::condition::{PROVISIONED, SCHEDULED};
 use crate::market::{
     names::CONTRACT_FINALIZER,
     samples::{self, MACHINE_UID, UID, condition, instant},

@@ -68,7 +68,7 @@ pub enum Contact {
     },
     /// Another cluster than the one that holds the machines of this Pool.
     OtherCluster {
-        /// The Pool.
+        /// The Pool as kubectl takes it: `NAME -n NAMESPACE`.
         pool: String,
         /// The addresses tried, without scheme.
         hosts: String,

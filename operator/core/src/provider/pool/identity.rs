@@ -1,7 +1,7 @@
 //! Which cluster a Pool is about. While Slots name it, another cluster behind the same address must not be asked about
 //! their VMs: there, all of them look absent.
 
-use crds::{pool::ClusterIdentity, text::PveId};
+use crds::{pool::ClusterIdentity, text::Line};
 
 /// Annotation of a Pool by which its provider says that the cluster which answers is the one that it was: what
 /// [`describe`] says of it.
@@ -25,7 +25,7 @@ pub fn is_same(known: &ClusterIdentity, seen: &ClusterIdentity) -> bool {
 /// For people: the name and the nodes, or the node and its address.
 #[must_use]
 pub fn describe(cluster: &ClusterIdentity) -> String {
-    let nodes: Vec<&str> = cluster.nodes.iter().map(PveId::as_str).collect();
+    let nodes: Vec<&str> = cluster.nodes.iter().map(Line::as_str).collect();
     let nodes = nodes.join(", ");
     match (&cluster.name, &cluster.address) {
         (Some(name), _) => format!("cluster {name} ({nodes})"),

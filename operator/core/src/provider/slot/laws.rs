@@ -72,6 +72,7 @@ fn facts(guest: Presence<Guest>) -> Facts {
         quorate: Some(true),
         trouble: None,
         token: "t".into(),
+        slot: "ams1-0 -n provider-acme".into(),
         now: start(),
         bounds: Bounds {
             route: SignedDuration::from_secs(5),

@@ -72,6 +72,8 @@ pub struct Facts {
     pub trouble: Option<Trouble>,
     /// The token's identifier, for messages.
     pub token: String,
+    /// The Slot as kubectl takes it, for messages: `NAME -n NAMESPACE`.
+    pub slot: String,
     /// The instant of looking.
     pub now: Timestamp,
     /// Bounds.
@@ -117,10 +119,13 @@ pub fn plan(facts: &Facts) -> Plan<Step> {
     let may_destroy_at = release.at.0.checked_add(facts.bounds.route).unwrap_or(facts.now);
     match &facts.guest {
         Presence::Absent if unrouted => Plan::act(Step::Rest, words::proving(facts.vmid)),
-        Presence::Absent => Plan::wait(words::removing_route(), LATER),
+        Presence::Absent => Plan::wait(words::removing_route(&facts.slot), LATER),
         Presence::Unknown(why) => unknown(facts, why),
         Presence::Present(_) if !unrouted && facts.agent == Agent::Alive && facts.now < may_destroy_at => {
-            Plan::wait(words::removing_route(), until(may_destroy_at, facts.now, SOON))
+            Plan::wait(
+                words::removing_route(&facts.slot),
+                until(may_destroy_at, facts.now, SOON),
+            )
         }
         Presence::Present(guest) => present(facts, release, guest),
     }

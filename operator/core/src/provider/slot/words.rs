@@ -4,13 +4,15 @@ use domain::{ids::Vmid, stamp::Stamp};
 
 use crate::{condition::Wait, provider::seen::Guest, reason::Reason};
 
-/// The agent has not yet said that the route is gone.
+/// The agent has not yet said that the route is gone. `slot` is the Slot as kubectl takes it: `NAME -n NAMESPACE`.
 #[must_use]
-pub fn removing_route() -> Wait {
+pub fn removing_route(slot: &str) -> Wait {
     Wait::new(
         Reason::RemovingRoute,
         "The route is being removed by the gateway's agent.",
-        "If that gateway is gone for good: kubectl annotate this Slot decent-cloud.org/route-removed=true",
+        format!(
+            "If that gateway is gone for good: kubectl annotate slot {slot} decent-cloud.org/route-removed=true"
+        ),
     )
 }
 
