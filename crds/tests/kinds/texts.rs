@@ -59,6 +59,12 @@ const TEXTS: &[Text] = &[
         &["1a", "a b", "a/b", "-a"],
     ),
     (
+        "must be a node's name",
+        ("Slot", "spec.node"),
+        &["pve1", "2u-pve", "A", "7"],
+        &["-a", "a-", "a_b", "a.b", "a b", "ä"],
+    ),
+    (
         "not an OpenSSH public key",
         ("Contract", "spec.sshKeys[]"),
         &[samples::KEY, RSA, ECDSA, SK],
