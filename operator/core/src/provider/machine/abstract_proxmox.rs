@@ -270,7 +270,7 @@ impl World {
             let mut config = self.template.clone();
             config.insert("description".into(), want.stamp.line());
             let firewall = FirewallSeen {
-                rules: vec![foreign_rule()],
+                rules: vec![foreign_rule(), foreign_rule()],
                 ..FirewallSeen::default()
             };
             self.vm = Some(Vm {
