@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use pve_sim::{Durations, SimConfig};
+use pve_sim::{Durations, SimConfig, Span};
 
 /// A Proxmox VE that answers as the real one does, with fault switches.
 #[derive(Debug, Parser)]
@@ -35,27 +35,33 @@ pub struct Args {
     /// Adds the storage `shared`, which all nodes have in common.
     #[arg(long)]
     shared_storage: bool,
-    /// Seconds of a linked clone.
-    #[arg(long, default_value = "0.2", value_parser = seconds)]
-    clone_seconds: Duration,
+    /// Seconds of a linked clone: a number, or two as in 0.2..0.6 between which each task draws its own; so all of these.
+    #[arg(long, default_value = "0.19..0.25")]
+    clone_seconds: Span,
     /// Seconds of a full clone.
-    #[arg(long, default_value = "0.3", value_parser = seconds)]
-    full_clone_seconds: Duration,
+    #[arg(long, default_value = "0.29..0.31")]
+    full_clone_seconds: Span,
     /// Seconds of a start.
-    #[arg(long, default_value = "0.9", value_parser = seconds)]
-    start_seconds: Duration,
+    #[arg(long, default_value = "0.9")]
+    start_seconds: Span,
     /// Seconds of a stop.
-    #[arg(long, default_value = "0.3", value_parser = seconds)]
-    stop_seconds: Duration,
+    #[arg(long, default_value = "0.3")]
+    stop_seconds: Span,
     /// Seconds of a shutdown.
-    #[arg(long, default_value = "1", value_parser = seconds)]
-    shutdown_seconds: Duration,
+    #[arg(long, default_value = "1")]
+    shutdown_seconds: Span,
     /// Seconds of a removal.
-    #[arg(long, default_value = "0.1", value_parser = seconds)]
-    destroy_seconds: Duration,
+    #[arg(long, default_value = "0.1")]
+    destroy_seconds: Span,
     /// Seconds of a resize.
-    #[arg(long, default_value = "0.05", value_parser = seconds)]
-    resize_seconds: Duration,
+    #[arg(long, default_value = "0.05")]
+    resize_seconds: Span,
+    /// Seconds from a guest's end until the event daemon looks after it and, if it runs again, locks it for 30 s.
+    #[arg(long, default_value = "0.3..1.2")]
+    cleanup_seconds: Span,
+    /// Seconds until the others notice that a node died.
+    #[arg(long, default_value = "13", value_parser = seconds)]
+    death_notice: Duration,
     /// Seconds that published statistics lag behind; 0: never.
     #[arg(long, default_value = "10", value_parser = seconds)]
     stats_lag: Duration,
@@ -95,6 +101,8 @@ impl Args {
             shutdown_seconds,
             destroy_seconds,
             resize_seconds,
+            cleanup_seconds,
+            death_notice,
             stats_lag,
             auth_delay,
             seed,
@@ -110,6 +118,7 @@ impl Args {
             shutdown: shutdown_seconds,
             destroy: destroy_seconds,
             resize: resize_seconds,
+            cleanup: cleanup_seconds,
         };
         SimConfig {
             listen,
@@ -121,6 +130,7 @@ impl Args {
             disk,
             shared_storage,
             durations,
+            death_notice,
             stats_lag,
             auth_delay,
             seed,

@@ -18,5 +18,5 @@ pub mod model;
 mod sim;
 
 pub use lab::{Lab, LabRequest, LabResponse};
-pub use model::world::Durations;
+pub use model::pace::{BadSpan, Durations, Span};
 pub use sim::{Sim, SimConfig, SimError, SimHandle};

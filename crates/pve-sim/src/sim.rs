@@ -15,8 +15,10 @@ use crate::control;
 use crate::control::faults::Faults;
 use crate::control::requests::Requests;
 use crate::http::{Listener, bind, tls};
+use crate::model::outage::NOTICE;
+use crate::model::pace::Durations;
 use crate::model::seed::{self, Size};
-use crate::model::world::{Durations, World};
+use crate::model::world::World;
 
 /// How to set a simulator up.
 #[derive(Debug, Clone)]
@@ -39,6 +41,8 @@ pub struct SimConfig {
     pub shared_storage: bool,
     /// How long work takes.
     pub durations: Durations,
+    /// How long it takes until the others notice that a node died.
+    pub death_notice: Duration,
     /// How old published statistics may be; zero: never old.
     pub stats_lag: Duration,
     /// How long a refused login waits for its answer.
@@ -62,6 +66,7 @@ impl Default for SimConfig {
             disk: 1 << 40,
             shared_storage: false,
             durations: Durations::default(),
+            death_notice: NOTICE,
             stats_lag: Duration::from_secs(10),
             auth_delay: Duration::from_secs(3),
             seed: None,
@@ -195,6 +200,7 @@ fn fresh(config: &SimConfig, seed: u64, (clock, fingerprint): (&Clock, &str)) ->
     let mut world = World::empty(clock.now(), seed, config.durations, config.stats_lag);
     fingerprint.clone_into(&mut world.datacenter.fingerprint);
     world.datacenter.name.clone_from(&config.cluster_name);
+    world.datacenter.notice = config.death_notice;
     let size = Size {
         nodes: config.nodes,
         cores: config.cores,

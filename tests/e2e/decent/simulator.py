@@ -25,7 +25,8 @@ class Simulator:
         folder.mkdir(parents=True, exist_ok=True)
         ready_file = folder / "ready.json"
         # Statistics are a page of their own: here they are never stale.
-        settings = {"stats_lag": 0, "auth_delay": 0.1, "start_seconds": 0.2, "shutdown_seconds": 0.2} | options
+        quick = {"start_seconds": 0.2, "shutdown_seconds": 0.2, "cleanup_seconds": 0, "death_notice": 1}
+        settings = {"stats_lag": 0, "auth_delay": 0.1} | quick | options
         args = [str(binary("pve-sim")), "--nodes", str(nodes), "--dir", str(folder), "--ready-file", str(ready_file)]
         for name, value in settings.items():
             flag = f"--{name.replace('_', '-')}"

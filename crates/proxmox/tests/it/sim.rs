@@ -10,7 +10,7 @@ use dc_proxmox::{
 use domain::ids::{NodeName, Uid, Vmid};
 use domain::pve::{Class, MissingPrivilege, Upid};
 use domain::stamp::{Found, Stamp, find};
-use pve_sim::{Durations, Sim, SimConfig, SimHandle};
+use pve_sim::{Durations, Span, Sim, SimConfig, SimHandle};
 use serde_json::{Value, json};
 
 const BUDGET: Duration = Duration::from_secs(30);
@@ -47,7 +47,7 @@ fn stamp() -> Stamp {
 
 impl Bed {
     async fn start() -> Self {
-        let quick = Duration::from_millis(10);
+        let quick = Span::millis(10, 10);
         let durations = Durations {
             clone: quick,
             full_clone: quick,
@@ -56,6 +56,7 @@ impl Bed {
             shutdown: quick,
             destroy: quick,
             resize: quick,
+            cleanup: Span::ZERO,
         };
         let auth_delay = Duration::ZERO;
         let sim = Sim::start(SimConfig {

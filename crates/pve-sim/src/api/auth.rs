@@ -7,6 +7,13 @@ use super::reply::Fault;
 
 /// The caller that an `Authorization` header names.
 pub fn authenticate(world: &World, header: Option<&str>) -> Result<Principal, Fault> {
+    if world.entry().is_some_and(|node| !node.services.files) {
+        let why = "Unable to load access control list: Connection refused";
+        return Err(Fault::bare(
+            500,
+            format!("RPCEnvironment init request failed: {why}"),
+        ));
+    }
     let Some(header) = header else {
         return Err(Fault::bare(401, "No ticket"));
     };

@@ -1,18 +1,23 @@
 //! From a method and a path to a handler: route, permission, node, parameters, in the daemon's order.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
 use crate::model::access::Principal;
+use crate::model::locks::PATIENCE;
+use crate::model::refusal::Refusal;
 use crate::model::vm::Vm;
 use crate::model::world::World;
 
 use super::params::Params;
+use super::reach;
 use super::reply::{Fault, Reply, sync};
 use super::routes::ROUTES;
 use super::spec::{self, Param};
+
+/// The file of users, rights and pools.
+pub const USERS: &str = "file-user_cfg";
 
 /// What a call asks for before anything else.
 #[derive(Clone, Copy)]
@@ -130,21 +135,13 @@ impl Call<'_> {
         parts.collect::<Vec<_>>().join("/")
     }
 
-    fn check_node(&self) -> Result<(), Fault> {
-        let Some(name) = self.path.get("node") else {
+    /// Refuses without quorum, as everything does that changes a file under the cluster's lock.
+    pub fn lock_file(&self, file: &str, act: &str) -> Result<(), Fault> {
+        if self.world.quorate() {
             return Ok(());
-        };
-        match self.world.nodes.get(name) {
-            None => {
-                let why =
-                    format!("hostname lookup '{name}' failed - failed to get address info for: {name}:");
-                Err(Fault::bare(500, format!("{why} Name or service not known")))
-            }
-            Some(node) if !node.online => {
-                Err(Fault::bare(595, "No route to host").held(Duration::from_secs(3)))
-            }
-            Some(_) => Ok(()),
         }
+        let why = Refusal::no_cluster_lock(file);
+        Err(Fault::died(format!("{act} failed: {why}")).held(PATIENCE))
     }
 }
 
@@ -172,7 +169,8 @@ pub fn dispatch(world: &mut World, who: &Principal, (method, path): (&str, &str)
     for perm in route.perms {
         call.permit(*perm)?;
     }
-    call.check_node()?;
+    let node = call.path.get("node").map(String::as_str);
+    reach::check(call.world, (method, route.path), node)?;
     check_segments(&call)?;
     spec::check(route.params, params).map_err(Fault::invalid)?;
     (route.run)(&mut call)

@@ -9,11 +9,12 @@ use super::reply::{Answer, Fault, Reply};
 pub fn status(call: &mut Call<'_>) -> Reply {
     let world = &call.world;
     let alone = world.nodes.len() == 1;
+    let entry = world.entry().map(|node| node.number);
     let mut list = Vec::new();
     if !alone {
         list.push(json!({
             "id": "cluster", "type": "cluster", "name": world.datacenter.name, "version": 2,
-            "nodes": world.nodes.len(), "quorate": u8::from(world.datacenter.quorate),
+            "nodes": world.nodes.len(), "quorate": u8::from(world.quorate()),
         }));
     }
     let mut nodes: Vec<_> = world.nodes.values().collect();
@@ -21,7 +22,7 @@ pub fn status(call: &mut Call<'_>) -> Reply {
     for node in nodes {
         list.push(json!({
             "id": format!("node/{}", node.name), "type": "node", "name": node.name, "ip": node.ip(), "level": "",
-            "online": u8::from(node.online), "local": u8::from(node.number == 1),
+            "online": u8::from(world.seems_online(node)), "local": u8::from(entry == Some(node.number)),
             "nodeid": if alone { 0 } else { node.number },
         }));
     }
@@ -50,7 +51,7 @@ pub fn nextid(call: &mut Call<'_>) -> Reply {
 pub fn tasks(call: &mut Call<'_>) -> Reply {
     const SHOWN: usize = 25;
     let mut list: Vec<Value> = Vec::new();
-    for node in call.world.nodes.keys() {
+    for (node, state) in &call.world.nodes {
         if !call.allows(&format!("/nodes/{node}"), "Sys.Audit") {
             continue;
         }
@@ -60,7 +61,7 @@ pub fn tasks(call: &mut Call<'_>) -> Reply {
             .newest()
             .filter(|task| task.upid.node == *node)
             .take(SHOWN);
-        list.extend(here.map(crate::model::task::Task::listed_in_cluster));
+        list.extend(here.map(|task| task.before(state.died).listed_in_cluster()));
     }
     list.sort_by_key(|task| std::cmp::Reverse(task["starttime"].as_u64()));
     Answer::of(list)

@@ -15,6 +15,7 @@ mod qemu;
 mod qemu_clone;
 mod qemu_config;
 mod qemu_power;
+mod reach;
 pub mod reply;
 mod resources;
 mod routes;

@@ -27,21 +27,24 @@ pub fn list(call: &mut Call<'_>) -> Reply {
 pub fn entry(call: &Call<'_>, node: &Node) -> Value {
     let mut entry = json!({
         "id": format!("node/{}", node.name), "node": node.name, "type": "node", "level": "",
-        "status": if node.online { "online" } else { "offline" },
+        "status": if call.world.seems_online(node) { "online" } else { "offline" },
     });
-    if !call.allows(&format!("/nodes/{}", node.name), "Sys.Audit") || !node.online {
+    if !call.allows(&format!("/nodes/{}", node.name), "Sys.Audit") {
         return entry;
     }
-    let (cpu, mem, disk) = load(call, node);
     for (key, value) in [
         ("maxcpu", node.cores),
         ("maxmem", node.memory),
         ("maxdisk", node.disk),
-        ("mem", mem),
-        ("disk", disk),
     ] {
         entry[key] = Value::from(value);
     }
+    if !call.world.seems_online(node) {
+        return entry;
+    }
+    let (cpu, mem, disk) = load(call, node);
+    entry["mem"] = Value::from(mem);
+    entry["disk"] = Value::from(disk);
     entry["cpu"] = Value::from(cpu);
     entry["uptime"] = Value::from(node.uptime(call.world.now));
     entry

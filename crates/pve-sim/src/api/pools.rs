@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::model::pool::Pool;
 use crate::model::refusal::Refusal;
 
-use super::call::Call;
+use super::call::{Call, USERS};
 use super::reply::{Answer, Fault, Reply, sync};
 use super::spec::Kind::{Bool, Text, VmIdList};
 use super::spec::{Param, opt, req};
@@ -65,7 +65,7 @@ fn members(call: &Call<'_>, pool: &Pool) -> Value {
 pub fn create(call: &mut Call<'_>) -> Reply {
     let name = call.params.text("poolid").unwrap_or_default().to_owned();
     let comment = call.params.filled("comment").map(str::to_owned);
-    check_users(call, "create pool")?;
+    call.lock_file(USERS, "create pool")?;
     call.world.pools.create(&name, comment).map_err(sync)?;
     Answer::null()
 }
@@ -74,7 +74,7 @@ pub fn create(call: &mut Call<'_>) -> Reply {
 pub fn update(call: &mut Call<'_>) -> Reply {
     let params = call.params;
     let name = params.text("poolid").unwrap_or_default();
-    check_users(call, "update pools")?;
+    call.lock_file(USERS, "update pools")?;
     call.world
         .pools
         .get(name)
@@ -119,19 +119,10 @@ pub fn delete(call: &mut Call<'_>) -> Reply {
         .or_else(|| call.params.text("poolid"))
         .unwrap_or_default()
         .to_owned();
-    check_users(call, "delete pool")?;
+    call.lock_file(USERS, "delete pool")?;
     call.world.pools.delete(&name).map_err(sync)?;
     call.world.access.forget(&format!("/pool/{name}"));
     Answer::null()
-}
-
-/// Refuses without quorum, as everything does that changes the user file.
-fn check_users(call: &Call<'_>, act: &str) -> Result<(), Fault> {
-    if call.world.datacenter.quorate {
-        return Ok(());
-    }
-    let why = Refusal::died("cfs-lock 'file-user_cfg' error: no quorum!");
-    Err(failed(act, &why).held(crate::model::work::FLOCK_WAIT))
 }
 
 fn failed(act: &str, why: &Refusal) -> Fault {

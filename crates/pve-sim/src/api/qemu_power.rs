@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use crate::model::refusal::Refusal;
-use crate::model::work::{self, Job, PowerJob, PowerKind};
+use crate::model::work::{self, Job, PowerJob, PowerKind, SHUTDOWN};
 
 use super::call::Call;
 use super::reply::{Answer, Fault, Reply, sync};
-
-/// How long a shutdown may take if the call does not say.
-const SHUTDOWN: Duration = Duration::from_mins(1);
 
 /// GET /nodes/{node}/qemu/{vmid}/status/current
 pub fn current(call: &mut Call<'_>) -> Reply {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::model::locks::LockFile;
 use crate::model::refusal::Refusal;
 
 /// The result of a call.
@@ -68,7 +69,9 @@ pub enum Fault {
         after: Duration,
     },
     /// A lock file is held: try again for ten seconds.
-    Busy(u32),
+    Busy(LockFile),
+    /// A dead storage was touched: the worker hangs, and the proxy gives up in the end.
+    Stuck(String),
 }
 
 impl Fault {
@@ -147,7 +150,8 @@ impl Fault {
 /// A refusal of the model as the answer of a synchronous call.
 pub fn sync(refusal: Refusal) -> Fault {
     match refusal {
-        Refusal::Busy(vmid) => Fault::Busy(vmid),
+        Refusal::Busy(file) => Fault::Busy(file),
+        Refusal::Stuck(storage) => Fault::Stuck(storage),
         Refusal::Died(text) => Fault::died(text),
     }
 }

@@ -66,13 +66,11 @@ fn guests(call: &Call<'_>) -> Vec<Value> {
 /// A guest's entry: what the statistics daemon last published of its id, over what is known at once.
 pub fn guest(world: &World, vm: &Vm, pool: Option<&str>) -> Map<String, Value> {
     let fresh = || Some(Node::publish(vm, world.now));
-    let published = if world.stats_lag.is_zero() {
+    let node = world.nodes.get(&vm.node);
+    let published = if world.stats_lag.is_zero() && node.is_some_and(|node| node.online) {
         fresh()
     } else {
-        world
-            .nodes
-            .get(&vm.node)
-            .and_then(|node| node.published.get(&vm.vmid).cloned())
+        node.and_then(|node| node.published.get(&vm.vmid).cloned())
     };
     let mut entry = published.unwrap_or_else(|| object(json!({"status": "unknown"})));
     entry.insert("id".to_owned(), Value::from(format!("qemu/{}", vm.vmid)));
@@ -92,9 +90,7 @@ pub fn guest(world: &World, vm: &Vm, pool: Option<&str>) -> Map<String, Value> {
 
 fn node_entry(call: &Call<'_>, node: &Node) -> Value {
     let mut entry = super::nodes::entry(call, node);
-    if node.online {
-        entry["cgroup-mode"] = Value::from(2);
-    }
+    entry["cgroup-mode"] = Value::from(2);
     entry
 }
 
@@ -109,16 +105,12 @@ fn storages(call: &Call<'_>) -> Vec<Value> {
             continue;
         }
         for node in call.world.nodes.values().filter(|node| storage.on(&node.name)) {
-            let mut entry = json!({
+            list.push(json!({
                 "id": format!("storage/{}/{}", node.name, storage.name), "type": "storage", "node": node.name,
                 "storage": storage.name, "plugintype": "dir", "content": storage.content.join(","),
-                "shared": u8::from(storage.shared), "status": if node.online { "available" } else { "unknown" },
-            });
-            if node.online {
-                entry["maxdisk"] = Value::from(storage.total);
-                entry["disk"] = Value::from(storage.used(&node.name).min(storage.total));
-            }
-            list.push(entry);
+                "shared": u8::from(storage.shared), "status": "available",
+                "maxdisk": storage.total, "disk": storage.used(&node.name).min(storage.total),
+            }));
         }
     }
     list

@@ -34,6 +34,8 @@ pub fn list(call: &mut Call<'_>) -> Reply {
             .is_none_or(|name| name == storage.name);
         content && name && storage.on(&node) && (storage.enabled || !call.params.flag("enabled"))
     };
+    let mut touched = call.world.storages.values().filter(wanted);
+    touched.try_for_each(Storage::check_alive).map_err(sync)?;
     let visible = call.world.storages.values().filter(wanted).filter(|storage| {
         call.need(
             &format!("/storage/{}", storage.name),
@@ -66,6 +68,7 @@ pub fn status(call: &mut Call<'_>) -> Reply {
     if !storage.on(call.segment("node")) {
         return Err(missing());
     }
+    storage.check_alive().map_err(sync)?;
     Answer::of(storage.status(call.segment("node")))
 }
 
@@ -77,6 +80,7 @@ pub fn content(call: &mut Call<'_>) -> Reply {
     storage.check(node).map_err(sync)?;
     let audit = call.allows(&format!("/storage/{name}"), "Datastore.Audit");
     let only = call.params.number::<u32>("vmid");
+    storage.activate(node).map_err(sync)?;
     let images = call.params.filled("content").is_none_or(|kind| kind == "images");
     let visible = storage.volumes(node).filter(|(_, volume)| {
         let owner = call.allows(&format!("/vms/{}", volume.vmid), "VM.Audit");

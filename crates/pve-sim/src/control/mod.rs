@@ -2,6 +2,7 @@
 
 mod actors;
 pub mod faults;
+mod outages;
 pub mod requests;
 mod routes;
 mod switches;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{delete, get, patch, post, put};
 
-use super::{actors, switches, vms};
+use super::{actors, outages, switches, vms};
 use crate::sim::Shared;
 
 /// Every control route.
@@ -20,7 +20,11 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/faults/{id}", delete(switches::remove_fault))
         .route("/refuse-connections", post(switches::refuse_connections))
         .route("/quorum", post(switches::quorum))
-        .route("/nodes/{node}", post(switches::node))
+        .route("/nodes/{node}", post(outages::node))
+        .route("/nodes/{node}/services", post(outages::services))
+        .route("/tasks/{upid}/kill", post(outages::kill_worker))
+        .route("/vms/{vmid}/lock-file", post(outages::hold_guest))
+        .route("/storages/{name}/lock-file", post(outages::hold_storage))
         .route("/durations", put(switches::durations))
         // Hands that reach past the API.
         .route("/vms/{vmid}", patch(actors::change_vm).delete(actors::delete_vm))
@@ -29,7 +33,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/privileges/restore", post(actors::restore))
         .route("/tokens/{id}/secret", post(actors::change_secret))
         .route("/firewall", put(switches::firewall))
-        .route("/storages/{name}", patch(switches::storage))
+        .route("/storages/{name}", patch(outages::storage).put(outages::add_storage))
         .route("/reset", post(switches::reset))
         .with_state(shared)
 }

@@ -1,7 +1,6 @@
-//! Control routes that turn a state of the whole cluster: the log, faults, doors, quorum, nodes, times.
+//! Control routes that turn a state of the whole cluster: the log, faults, doors, quorum, times.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -10,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::faults::NewRule;
+use crate::model::pace::{BadSpan, Span};
 use crate::sim::Shared;
 
 /// An error of the control port.
@@ -86,42 +86,43 @@ pub async fn refuse_connections(State(shared): State<Arc<Shared>>, Json(on): Jso
 
 /// POST /quorum
 pub async fn quorum(State(shared): State<Arc<Shared>>, Json(on): Json<On>) -> StatusCode {
-    shared.world().datacenter.quorate = on.on;
+    shared.world().datacenter.parted = !on.on;
     StatusCode::NO_CONTENT
 }
 
-/// Whether a node is alive.
+/// A time: seconds, or a span of them as in "0.2..0.6".
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Online {
-    online: bool,
+#[serde(untagged)]
+enum Time {
+    Exactly(f64),
+    Between(String),
 }
 
-/// POST /nodes/{node}
-pub async fn node(
-    State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
-    Json(online): Json<Online>,
-) -> Result<StatusCode, Problem> {
-    let mut world = shared.world();
-    let missing = || problem(StatusCode::NOT_FOUND, "no such node");
-    world.nodes.get_mut(&name).ok_or_else(missing)?.online = online.online;
-    Ok(StatusCode::NO_CONTENT)
+impl Time {
+    fn span(&self) -> Result<Span, Problem> {
+        let text = match self {
+            Self::Exactly(seconds) => seconds.to_string(),
+            Self::Between(text) => text.clone(),
+        };
+        let bad = |error: BadSpan| problem(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+        text.parse().map_err(bad)
+    }
 }
 
-/// Durations in seconds; what is not given stays.
+/// Durations; what is not given stays.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[derive(Default)]
 pub struct NewDurations {
-    clone: Option<f64>,
-    full_clone: Option<f64>,
-    start: Option<f64>,
-    stop: Option<f64>,
-    shutdown: Option<f64>,
-    destroy: Option<f64>,
-    resize: Option<f64>,
-    stats_lag: Option<f64>,
+    clone: Option<Time>,
+    full_clone: Option<Time>,
+    start: Option<Time>,
+    stop: Option<Time>,
+    shutdown: Option<Time>,
+    destroy: Option<Time>,
+    resize: Option<Time>,
+    cleanup: Option<Time>,
+    stats_lag: Option<Time>,
 }
 
 /// PUT /durations
@@ -137,6 +138,7 @@ pub async fn durations(
         shutdown,
         destroy,
         resize,
+        cleanup,
         stats_lag,
     } = new;
     let mut world = shared.world();
@@ -149,27 +151,19 @@ pub async fn durations(
         (shutdown, &mut changed.shutdown),
         (destroy, &mut changed.destroy),
         (resize, &mut changed.resize),
+        (cleanup, &mut changed.cleanup),
     ];
-    for (seconds, place) in pairs {
-        if let Some(seconds) = seconds {
-            *place = seconds_of(seconds)?;
+    for (time, place) in pairs {
+        if let Some(time) = time {
+            *place = time.span()?;
         }
     }
+    let lag = stats_lag.map(|lag| lag.span()).transpose()?;
     world.durations = changed;
-    if let Some(lag) = stats_lag {
-        world.set_stats_lag(seconds_of(lag)?);
+    if let Some(lag) = lag {
+        world.set_stats_lag(lag.most());
     }
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn seconds_of(seconds: f64) -> Result<Duration, Problem> {
-    let bad = |_| {
-        problem(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "a duration is a number of seconds, not negative",
-        )
-    };
-    Duration::try_from_secs_f64(seconds).map_err(bad)
 }
 
 /// Whether the datacenter firewall is on.
@@ -188,25 +182,6 @@ pub async fn firewall(State(shared): State<Arc<Shared>>, Json(enable): Json<Enab
         .firewall
         .insert("enable".to_owned(), value);
     StatusCode::NO_CONTENT
-}
-
-/// A storage's state.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StorageState {
-    enabled: bool,
-}
-
-/// PATCH /storages/{name}
-pub async fn storage(
-    State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
-    Json(state): Json<StorageState>,
-) -> Result<StatusCode, Problem> {
-    let mut world = shared.world();
-    let missing = || problem(StatusCode::NOT_FOUND, "no such storage");
-    world.storages.get_mut(&name).ok_or_else(missing)?.enabled = state.enabled;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// POST /reset

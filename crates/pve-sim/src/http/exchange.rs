@@ -16,9 +16,9 @@ use crate::api::{authenticate, dispatch};
 use crate::control::faults::{Act, Facts};
 use crate::control::requests::{Entry, Outcome};
 use crate::model::access::Principal;
+use crate::model::locks::PATIENCE;
 use crate::model::refusal::Refusal;
 use crate::model::task::Doom;
-use crate::model::work::FLOCK_WAIT;
 use crate::model::world::World;
 use crate::sim::Shared;
 
@@ -26,6 +26,8 @@ use crate::sim::Shared;
 const LARGEST: usize = 512 * 1024;
 /// How often a call looks again whether a lock file is free.
 const FLOCK_POLL: Duration = Duration::from_millis(50);
+/// How long the proxy waits for an answer of the daemon behind it.
+const PROXY_PATIENCE: Duration = Duration::from_secs(30);
 /// The prefix of every path.
 const PREFIX: &str = "/api2/json";
 
@@ -112,11 +114,16 @@ async fn answer(
     let begin = shared.clock.now();
     loop {
         let reply = dispatch_doomed(&mut shared.world(), &who, (method, path), (&params, act));
-        let Err(Fault::Busy(vmid)) = reply else {
-            return reply;
-        };
-        if shared.clock.now().since(begin) >= FLOCK_WAIT {
-            return Err(Fault::died(Refusal::Busy(vmid).to_string()));
+        let waited = shared.clock.now().since(begin);
+        match reply {
+            Err(Fault::Busy(file)) if waited >= PATIENCE => {
+                return Err(Fault::died(Refusal::Busy(file).to_string()));
+            }
+            Err(Fault::Stuck(_)) if waited >= PROXY_PATIENCE => {
+                return Err(Fault::bare(596, "Connection timed out"));
+            }
+            Err(Fault::Busy(_) | Fault::Stuck(_)) => {}
+            reply => return reply,
         }
         shared.clock.sleep(FLOCK_POLL).await;
     }
@@ -151,7 +158,7 @@ fn status_of(reply: &Reply) -> u16 {
     match reply {
         Ok(_) => 200,
         Err(Fault::Failed { status, .. }) => *status,
-        Err(Fault::Busy(_)) => 500,
+        Err(Fault::Busy(_) | Fault::Stuck(_)) => 500,
     }
 }
 
@@ -168,7 +175,8 @@ async fn render(shared: &Shared, reply: Reply) -> Response<Body> {
             headers.insert(SERVER, HeaderValue::from_static("pve-api-daemon/3.0"));
             response
         }
-        Err(Fault::Busy(vmid)) => failed(500, &Refusal::Busy(vmid).to_string(), None),
+        Err(Fault::Busy(file)) => failed(500, &Refusal::Busy(file).to_string(), None),
+        Err(Fault::Stuck(storage)) => failed(500, &Refusal::Stuck(storage).to_string(), None),
         Err(Fault::Failed {
             status,
             reason,

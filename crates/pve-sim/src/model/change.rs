@@ -40,6 +40,7 @@ pub fn apply(world: &mut World, node: &str, vmid: u32, change: &Change) -> Outco
         return Err(Refusal::stale());
     }
     world.check_writable(&format!("nodes/{node}/qemu-server/{vmid}.conf"))?;
+    check_places(world, node, change)?;
     for key in &change.delete {
         delete(world, node, vmid, key)?;
     }
@@ -50,6 +51,19 @@ pub fn apply(world: &mut World, node: &str, vmid: u32, change: &Change) -> Outco
             values::stored(key, value, &mut world.dice)
         };
         set(world, node, vmid, key, value)?;
+    }
+    Ok(())
+}
+
+/// The storages of new drives, before anything is changed.
+fn check_places(world: &World, node: &str, change: &Change) -> Outcome<()> {
+    for (_, value) in change.set.iter().filter(|(key, _)| is_disk_key(key)) {
+        if let Some((storage, name)) = drive_volid(value).and_then(split_volid)
+            && (name == "cloudinit" || name.parse::<f64>().is_ok())
+        {
+            world.storage(storage)?.activate(node)?;
+            world.locks.check(world.storage_lock(storage, node))?;
+        }
     }
     Ok(())
 }

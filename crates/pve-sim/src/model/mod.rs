@@ -1,12 +1,17 @@
 //! The simulated cluster as plain data: no HTTP, no clock, no sleeping. Time and randomness are handed in.
 
 pub mod access;
+#[cfg(test)]
+mod bed;
 pub mod change;
 pub mod config;
 pub mod dice;
 pub mod firewall;
+pub mod locks;
 pub mod moment;
 pub mod node;
+pub mod outage;
+pub mod pace;
 pub mod pool;
 pub mod privileges;
 pub mod refusal;

@@ -8,6 +8,27 @@ use serde_json::{Map, Value, json};
 use super::moment::Moment;
 use super::vm::Vm;
 
+/// Which of a node's daemons run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Services {
+    /// pveproxy: takes requests.
+    pub proxy: bool,
+    /// pvedaemon: does what needs root.
+    pub daemon: bool,
+    /// pmxcfs: the cluster's file system.
+    pub files: bool,
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        Self {
+            proxy: true,
+            daemon: true,
+            files: true,
+        }
+    }
+}
+
 /// A node of the cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Node {
@@ -25,6 +46,10 @@ pub struct Node {
     pub bridges: Vec<String>,
     /// Whether it is alive.
     pub online: bool,
+    /// When it died.
+    pub died: Option<Moment>,
+    /// Its daemons.
+    pub services: Services,
     /// When it started.
     pub boot: Moment,
     /// The next process id.

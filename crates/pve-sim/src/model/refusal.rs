@@ -2,15 +2,20 @@
 
 use thiserror::Error;
 
+use super::locks::LockFile;
+
 /// The error text of an operation: a reason phrase when it is synchronous, an exit status in a task.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The daemon died with this text.
     #[error("{0}")]
     Died(String),
-    /// A guest's lock file is held by somebody else; worth another try until ten seconds have passed.
-    #[error("can't lock file '/var/lock/qemu-server/lock-{0}.conf' - got timeout")]
-    Busy(u32),
+    /// A lock file is held by somebody else; worth another try until ten seconds have passed.
+    #[error("{0}")]
+    Busy(LockFile),
+    /// A storage is dead: whoever touches it hangs until it is back.
+    #[error("storage '{0}' does not answer")]
+    Stuck(String),
 }
 
 /// Shorthand for a fallible act on the model.
@@ -56,6 +61,11 @@ impl Refusal {
         Self::Died(format!(
             "unable to open file '/etc/pve/{path}.tmp.{pid}' - Permission denied"
         ))
+    }
+
+    /// The cluster cannot take writes, as calls say it that lock one of its files.
+    pub fn no_cluster_lock(file: &str) -> Self {
+        Self::Died(format!("cfs-lock '{file}' error: no quorum!"))
     }
 
     /// Any other text.

@@ -89,6 +89,8 @@ fn add_node(world: &mut World, number: u32, size: &Size) {
         disk: size.disk,
         bridges: vec!["vmbr0".to_owned(), "vmbr1".to_owned()],
         online: true,
+        died: None,
+        services: super::node::Services::default(),
         boot: Moment::from_micros(world.now.millis().saturating_sub(7_200_000).saturating_mul(1000)),
         next_pid: 1000 + world.dice.between(0, 1000),
         published: std::collections::BTreeMap::new(),

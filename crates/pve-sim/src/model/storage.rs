@@ -21,6 +21,18 @@ pub struct Volume {
     pub base: Option<String>,
 }
 
+/// What is wrong with a storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Nothing.
+    Fine,
+    /// Its directory should be a mount point and is none.
+    Unmounted,
+    /// It does not answer any more: whoever touches it hangs.
+    Dead,
+}
+
 /// A storage definition with its contents.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Storage {
@@ -30,6 +42,8 @@ pub struct Storage {
     pub shared: bool,
     /// Whether it may be used.
     pub enabled: bool,
+    /// What is wrong with it.
+    pub health: Health,
     /// The only nodes that have it; none given: all.
     pub nodes: Vec<String>,
     /// Content types.
@@ -50,6 +64,7 @@ impl Storage {
             name: name.to_owned(),
             shared,
             enabled: true,
+            health: Health::Fine,
             nodes: Vec::new(),
             content: content.map(str::to_owned).to_vec(),
             total,
@@ -80,6 +95,37 @@ impl Storage {
         Ok(())
     }
 
+    /// Hangs on a dead storage.
+    pub fn check_alive(&self) -> Outcome<()> {
+        if self.health == Health::Dead {
+            return Err(Refusal::Stuck(self.name.clone()));
+        }
+        Ok(())
+    }
+
+    /// The checks before its contents are touched.
+    pub fn activate(&self, node: &str) -> Outcome<()> {
+        self.check(node)?;
+        self.check_alive()?;
+        if self.health != Health::Unmounted {
+            return Ok(());
+        }
+        Err(Refusal::died(format!(
+            "unable to activate storage '{}' - directory is expected to be a mount point but is not mounted: '{}'",
+            self.name,
+            self.path()
+        )))
+    }
+
+    /// Where it lies on a node.
+    pub fn path(&self) -> String {
+        if self.name == "local" {
+            "/var/lib/vz".to_owned()
+        } else {
+            format!("/mnt/{}", self.name)
+        }
+    }
+
     /// The volumes that a node sees.
     pub fn volumes(&self, node: &str) -> impl Iterator<Item = (&str, &Volume)> {
         let found = self.volumes.get(self.place(node));
@@ -90,6 +136,11 @@ impl Storage {
     }
 
     /// A volume by name.
+    pub fn volume(&self, node: &str, name: &str) -> Option<&Volume> {
+        self.volumes.get(self.place(node))?.get(name)
+    }
+
+    /// A volume by name, to change it.
     pub fn volume_mut(&mut self, node: &str, name: &str) -> Option<&mut Volume> {
         let place = self.place(node).to_owned();
         self.volumes.get_mut(&place)?.get_mut(name)
@@ -159,7 +210,7 @@ impl Storage {
         let used = self.used(node).min(self.total);
         json!({
             "type": "dir", "content": self.content.join(","), "enabled": u8::from(self.enabled),
-            "active": u8::from(self.enabled), "shared": u8::from(self.shared), "total": self.total, "used": used,
+            "active": u8::from(self.enabled && self.health == Health::Fine), "shared": u8::from(self.shared), "total": self.total, "used": used,
             "avail": self.total - used,
         })
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::access::Principal;
 use super::moment::Moment;
+use super::pace::Pace;
 use super::work::Job;
 
 /// The parts of a UPID.
@@ -92,6 +93,12 @@ pub struct Task {
     pub waiting: Option<Moment>,
     /// What keeps it from finishing.
     pub doom: Option<Doom>,
+    /// How fast it works.
+    pub pace: Pace,
+    /// Drives that it has made so far: key and value.
+    pub made: Vec<(String, String)>,
+    /// The dead storage that it hangs on, deaf to every signal.
+    pub stuck: Option<String>,
 }
 
 impl Task {
@@ -126,6 +133,16 @@ impl Task {
             }
         }
         status
+    }
+
+    /// The same task as the cluster knew it when its node died.
+    #[must_use]
+    pub fn before(&self, death: Option<Moment>) -> Self {
+        let mut task = self.clone();
+        if death.is_some_and(|death| task.end.as_ref().is_some_and(|end| end.at >= death)) {
+            task.end = None;
+        }
+        task
     }
 
     /// An entry of a node's list.
@@ -224,6 +241,19 @@ impl Tasks {
     /// The number of a UPID.
     pub fn number(&self, upid: &str) -> Option<u64> {
         self.numbers.get(upid).copied()
+    }
+
+    /// A task by number.
+    pub fn get(&self, number: u64) -> Option<&Task> {
+        self.by_number.get(&number)
+    }
+
+    /// The numbers of the tasks that run on a node.
+    pub fn running_on(&self, node: &str) -> impl Iterator<Item = u64> {
+        let running = self.by_number.iter().filter(|(_, task)| task.end.is_none());
+        running
+            .filter(move |(_, task)| task.upid.node == node)
+            .map(|(number, _)| *number)
     }
 
     /// A task by number, to change it.

@@ -9,71 +9,31 @@ use serde_json::Value;
 use super::access::{Access, Principal};
 use super::dice::Dice;
 use super::firewall::{Entry, FirewallFile};
+use super::locks::{Holder, Locks};
 use super::moment::Moment;
 use super::node::Node;
+use super::pace::Durations;
 use super::pool::Pools;
 use super::refusal::{Outcome, Refusal};
-use super::storage::Storage;
+use super::storage::{Health, Storage};
 use super::task::Tasks;
 use super::vm::Vm;
-
-/// How long each kind of work takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Durations {
-    /// A linked clone.
-    pub clone: Duration,
-    /// A full clone.
-    pub full_clone: Duration,
-    /// A start.
-    pub start: Duration,
-    /// A stop.
-    pub stop: Duration,
-    /// A shutdown that the guest obeys.
-    pub shutdown: Duration,
-    /// A removal.
-    pub destroy: Duration,
-    /// A resize.
-    pub resize: Duration,
-}
-
-impl Default for Durations {
-    /// Times of a small node with fast disks.
-    fn default() -> Self {
-        let millis = Duration::from_millis;
-        Self {
-            clone: millis(200),
-            full_clone: millis(300),
-            start: millis(900),
-            stop: millis(300),
-            shutdown: millis(1000),
-            destroy: millis(100),
-            resize: millis(50),
-        }
-    }
-}
 
 /// Settings of the cluster as a whole.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Datacenter {
     /// The cluster's name.
     pub name: String,
-    /// Whether writes are possible.
-    pub quorate: bool,
+    /// Whether the nodes are kept apart, so that no part has quorum.
+    pub parted: bool,
+    /// How long it takes until the others notice that a node died.
+    pub notice: Duration,
     /// The fingerprint of the certificate that its nodes show.
     pub fingerprint: String,
     /// The options of the datacenter firewall that are set.
     pub firewall: Entry,
     /// The datacenter options that are set.
     pub options: BTreeMap<String, Value>,
-}
-
-/// Who holds a guest's lock file.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Hold {
-    /// The number of the task.
-    pub task: u64,
-    /// Whether others may hold it too.
-    pub shared: bool,
 }
 
 /// The cluster.
@@ -106,7 +66,9 @@ pub struct World {
     /// Its tasks.
     pub tasks: Tasks,
     /// Lock files that are held.
-    pub flocks: BTreeMap<u32, Vec<Hold>>,
+    pub locks: Locks,
+    /// Guests that are started again as soon as their process has ended.
+    pub rebooting: BTreeSet<u32>,
     agenda: BTreeSet<(Moment, u64, Event)>,
     next_event: u64,
 }
@@ -118,6 +80,10 @@ enum Event {
     Step(u64),
     /// The statistics daemons publish.
     Publish,
+    /// Some other process gives its locks back.
+    Release(Holder),
+    /// The event daemon looks after a guest whose process ended at this time.
+    CleanUp(u32, Moment),
 }
 
 impl World {
@@ -125,7 +91,8 @@ impl World {
     pub fn empty(now: Moment, seed: u64, durations: Durations, stats_lag: Duration) -> Self {
         let datacenter = Datacenter {
             name: "testbed".to_owned(),
-            quorate: true,
+            parted: false,
+            notice: super::outage::NOTICE,
             fingerprint: String::new(),
             firewall: Entry::new(),
             options: BTreeMap::new(),
@@ -144,7 +111,8 @@ impl World {
             pools: Pools::default(),
             access: Access::fresh(),
             tasks: Tasks::default(),
-            flocks: BTreeMap::new(),
+            locks: Locks::default(),
+            rebooting: BTreeSet::new(),
             agenda: BTreeSet::new(),
             next_event: 0,
         };
@@ -164,6 +132,16 @@ impl World {
         self.plan(self.now.plus(after), Event::Step(task));
     }
 
+    /// Plans that some other process gives its locks back.
+    pub fn plan_release(&mut self, holder: Holder, after: Duration) {
+        self.plan(self.now.plus(after), Event::Release(holder));
+    }
+
+    /// Plans that the event daemon looks after a guest whose process ended at `ended`.
+    pub fn plan_cleanup(&mut self, vmid: u32, ended: Moment, after: Duration) {
+        self.plan(self.now.plus(after), Event::CleanUp(vmid, ended));
+    }
+
     /// Lets everything happen that is due by `now`.
     pub fn advance(&mut self, now: Moment) {
         while let Some((due, number, event)) = self.agenda.first().copied().filter(|(due, ..)| *due <= now) {
@@ -171,6 +149,8 @@ impl World {
             self.now = self.now.max(due);
             match event {
                 Event::Step(task) => super::work::run_step(self, task),
+                Event::Release(holder) => self.locks.release(holder),
+                Event::CleanUp(vmid, ended) => super::work::look_after(self, vmid, ended),
                 Event::Publish => {
                     self.publish();
                     let next = now.max(due).next_multiple(self.stats_lag);
@@ -192,9 +172,11 @@ impl World {
         }
     }
 
-    /// Publishes the values of the guests of all live nodes.
+    /// Publishes the values of the guests of all live nodes; a dead storage stops a node's statistics.
     pub fn publish(&mut self) {
-        for node in self.nodes.values_mut().filter(|node| node.online) {
+        let dead: Vec<&Storage> = self.storages.values().filter(|storage| storage.health == Health::Dead).collect();
+        let works = |node: &Node| node.online && !dead.iter().any(|storage| storage.on(&node.name));
+        for node in self.nodes.values_mut().filter(|node| works(node)) {
             let vms = self.vms.values().filter(|vm| vm.node == node.name);
             node.published = vms.map(|vm| (vm.vmid, Node::publish(vm, self.now))).collect();
         }
@@ -228,51 +210,11 @@ impl World {
             .ok_or_else(|| Refusal::died(format!("storage '{name}' does not exist")))
     }
 
-    /// Refuses without quorum, as calls do that check it.
-    pub fn check_quorum(&self) -> Outcome<()> {
-        if self.datacenter.quorate {
-            Ok(())
-        } else {
-            Err(Refusal::no_quorum())
-        }
-    }
-
-    /// Refuses without quorum, as writing a file of the cluster does.
-    pub fn check_writable(&mut self, file: &str) -> Outcome<()> {
-        if self.datacenter.quorate {
-            return Ok(());
-        }
-        Err(Refusal::read_only(file, self.dice.between(100, 3000)))
-    }
-
-    /// Takes a guest's lock file for a task.
-    pub fn take_flock(&mut self, vmid: u32, hold: Hold) -> Outcome<()> {
-        let holders = self.flocks.entry(vmid).or_default();
-        if holders
-            .iter()
-            .any(|other| other.task != hold.task && !(other.shared && hold.shared))
-        {
-            return Err(Refusal::Busy(vmid));
-        }
-        holders.retain(|other| other.task != hold.task);
-        holders.push(hold);
-        Ok(())
-    }
-
-    /// Refuses while a task holds a guest's lock file.
-    pub fn check_flock(&self, vmid: u32) -> Outcome<()> {
-        if self.flocks.get(&vmid).is_some_and(|holders| !holders.is_empty()) {
-            return Err(Refusal::Busy(vmid));
-        }
-        Ok(())
-    }
-
-    /// Gives back every lock file that a task holds.
-    pub fn release_flocks(&mut self, task: u64) {
-        for holders in self.flocks.values_mut() {
-            holders.retain(|hold| hold.task != task);
-        }
-        self.flocks.retain(|_, holders| !holders.is_empty());
+    /// Whether a storage is dead.
+    pub fn hangs(&self, storage: &str) -> bool {
+        self.storages
+            .get(storage)
+            .is_some_and(|storage| storage.health == Health::Dead)
     }
 
     /// The next process id on a node.
@@ -328,91 +270,4 @@ impl World {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::seed::{Size, fill};
-    use super::super::work::{CloneJob, Job, spawn};
-    use super::*;
-
-    fn cluster() -> World {
-        let start = Moment::from_micros(1_800_000_000_000_000);
-        let mut world = World::empty(start, 7, Durations::default(), Duration::from_secs(10));
-        let size = Size {
-            nodes: 2,
-            cores: 8,
-            memory: 1 << 36,
-            disk: 1 << 40,
-            shared_storage: true,
-        };
-        fill(&mut world, &size);
-        world
-    }
-
-    fn begin_clone(world: &mut World) -> String {
-        let job = CloneJob {
-            source: 9000,
-            newid: 200,
-            name: None,
-            description: None,
-            pool: Some("decent".to_owned()),
-            storage: None,
-            target: "pve1".to_owned(),
-            full: false,
-        };
-        let who = Principal::parse("root@pam!t1");
-        spawn(world, "pve1", ("qmclone", 9000), &who, Job::Clone(job))
-    }
-
-    fn text(world: &World) -> String {
-        serde_json::to_string(world).unwrap()
-    }
-
-    #[test]
-    fn the_same_seed_and_acts_give_the_same_cluster() {
-        let run = || {
-            let mut world = cluster();
-            begin_clone(&mut world);
-            world.advance(world.now.plus(Duration::from_secs(1)));
-            text(&world)
-        };
-        assert_eq!(run(), run());
-    }
-
-    #[test]
-    fn a_cluster_written_down_in_the_middle_of_work_goes_on_where_it_was() {
-        let mut world = cluster();
-        let upid = begin_clone(&mut world);
-        world.advance(world.now.plus(Duration::from_millis(100)));
-        assert!(world.tasks.find(&upid).unwrap().end.is_none());
-        let mut copy: World = serde_json::from_str(&text(&world)).unwrap();
-        for world in [&mut world, &mut copy] {
-            world.advance(world.now.plus(Duration::from_secs(1)));
-        }
-        assert_eq!(copy.tasks.find(&upid).unwrap().end.as_ref().unwrap().status, "OK");
-        assert_eq!(text(&copy), text(&world));
-    }
-
-    #[test]
-    fn statistics_are_as_old_as_the_last_full_period() {
-        let mut world = cluster();
-        begin_clone(&mut world);
-        world.advance(world.now.plus(Duration::from_secs(9)));
-        assert!(!world.nodes["pve1"].published.contains_key(&200));
-        world.advance(world.now.plus(Duration::from_secs(1)));
-        assert!(world.nodes["pve1"].published.contains_key(&200));
-    }
-
-    #[test]
-    fn a_relocated_guest_takes_its_own_volumes_along() {
-        let mut world = cluster();
-        begin_clone(&mut world);
-        world.advance(world.now.plus(Duration::from_secs(1)));
-        world.relocate(200, "pve2");
-        let of = |node: &str| {
-            world.storages["local"]
-                .volumes(node)
-                .filter(|(_, volume)| volume.vmid == 200)
-                .count()
-        };
-        assert_eq!((of("pve1"), of("pve2")), (0, 2));
-    }
-}
+mod tests;

@@ -13,8 +13,8 @@ const CLONE: &str = "/nodes/pve1/qemu/9000/clone";
 
 async fn slow() -> Rig {
     let mut config = quick();
-    config.durations.clone = Duration::from_millis(400);
-    config.durations.full_clone = Duration::from_secs(30);
+    config.durations.clone = Duration::from_millis(400).into();
+    config.durations.full_clone = Duration::from_secs(30).into();
     Rig::start(config).await
 }
 
@@ -148,7 +148,7 @@ async fn of_clones_into_one_id_exactly_one_wins_and_the_losers_say_why() {
 #[tokio::test]
 async fn a_template_is_locked_by_a_full_clone_of_it() {
     let mut config = quick();
-    config.durations.full_clone = Duration::from_millis(300);
+    config.durations.full_clone = Duration::from_millis(300).into();
     let rig = Rig::start(config).await;
     let upid = rig
         .call(

@@ -15,6 +15,8 @@ mod firewall;
 #[cfg(test)]
 mod lists;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod power;
 #[cfg(test)]
 mod rig;

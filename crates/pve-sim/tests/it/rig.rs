@@ -39,21 +39,11 @@ impl Got {
     }
 }
 
-/// Work that takes no time.
-pub const AT_ONCE: Durations = Durations {
-    clone: Duration::ZERO,
-    full_clone: Duration::ZERO,
-    start: Duration::ZERO,
-    stop: Duration::ZERO,
-    shutdown: Duration::ZERO,
-    destroy: Duration::ZERO,
-    resize: Duration::ZERO,
-};
-
 /// A configuration in which nothing waits.
 pub fn quick() -> SimConfig {
     SimConfig {
-        durations: AT_ONCE,
+        durations: Durations::AT_ONCE,
+        death_notice: Duration::ZERO,
         stats_lag: Duration::ZERO,
         auth_delay: Duration::ZERO,
         seed: Some(1),

@@ -1,15 +1,16 @@
 //! qmclone: the target appears locked and empty, then configured, then whole, and joins its pool at the very end.
-
-use std::time::Duration;
+//! Its images are there before its configuration names them: what is killed in between leaves them behind.
 
 use serde::{Deserialize, Serialize};
 
 use super::super::config::{VmConfig, format_size, is_disk_key, size_of};
+use super::super::locks::{Hold, Holder};
+use super::super::pace::Span;
 use super::super::refusal::{Outcome, Refusal};
 use super::super::storage::{Volume, drive_volid, own_name, split_volid};
 use super::super::values;
 use super::super::vm::Vm;
-use super::super::world::{Hold, World};
+use super::super::world::World;
 use super::{Next, Step, log};
 
 /// What to clone into what.
@@ -35,7 +36,7 @@ pub struct CloneJob {
 
 impl CloneJob {
     /// How long it takes.
-    pub fn duration(&self, world: &World) -> Duration {
+    pub fn span(&self, world: &World) -> Span {
         if self.full {
             world.durations.full_clone
         } else {
@@ -43,20 +44,20 @@ impl CloneJob {
         }
     }
 
-    /// One step.
+    /// One step. A linked clone holds the lock of its storage for a fifth of its time, a full one only to begin.
     pub fn step(&self, world: &mut World, step: &Step) -> Outcome<Next> {
-        let duration = self.duration(world);
+        let tenth = self.span(world).at(step.pace) / 10;
+        let (before, copying) = if self.full { (1, 6) } else { (5, 2) };
         match step.stage {
-            0 => self.reserve(world, step).map(|()| Next::After(duration * 2 / 10)),
-            1 => self
-                .configure(world, step)
-                .map(|()| Next::After(duration * 7 / 10)),
+            0 => self.reserve(world, step).map(|()| Next::After(tenth * 2)),
+            1 => self.configure(world, step).map(|()| Next::After(tenth * before)),
+            2 => self.allocate(world, step).map(|()| Next::After(tenth * copying)),
             _ => self.finish(world, step).map(|()| Next::Done),
         }
     }
 
     fn reserve(&self, world: &mut World, step: &Step) -> Outcome<()> {
-        world.check_writable(&self.file(step))?;
+        world.check_writable_by(&self.file(step), step.task)?;
         world.take_flock(
             self.source,
             Hold {
@@ -159,15 +160,43 @@ impl CloneJob {
         }
     }
 
-    fn finish(&self, world: &mut World, step: &Step) -> Outcome<()> {
+    /// Makes the images.
+    fn allocate(&self, world: &mut World, step: &Step) -> Outcome<()> {
         let source = world.vm(&step.node, self.source)?.config.clone();
+        let drives: Vec<(&str, &str)> = source.disks().collect();
+        for (_, drive) in &drives {
+            let (origin, to) = self.way(drive);
+            world.storage(origin)?.activate(&step.node)?;
+            world.storage(to)?.activate(&step.node)?;
+            let file = world.storage_lock(to, &step.node);
+            world.locks.take(file, Holder::Task(step.task), false)?;
+        }
+        let mut made = Vec::new();
+        for (key, drive) in drives {
+            made.push((key.to_owned(), self.make_disk(world, step, drive)?));
+            if self.full {
+                let file = world.storage_lock(self.way(drive).1, &step.node);
+                world.locks.give_back(&file, Holder::Task(step.task));
+            }
+        }
+        if let Some(task) = world.tasks.get_mut(step.task) {
+            task.made = made;
+        }
+        Ok(())
+    }
+
+    fn finish(&self, world: &mut World, step: &Step) -> Outcome<()> {
+        let made = world
+            .tasks
+            .get(step.task)
+            .map_or_else(Vec::new, |task| task.made.clone());
         let mut config = world.vm(&step.node, self.newid)?.config.clone();
-        for (key, value) in source.disks() {
-            let drive = self.copy_disk(world, step, value)?;
-            config.set(key, drive);
+        for (key, drive) in made {
+            self.check_space(world, step, &drive)?;
+            config.set(&key, drive);
         }
         config.remove("lock");
-        world.check_writable(&self.file(step))?;
+        world.check_writable_by(&self.file(step), step.task)?;
         let vm = world.vm_mut(&step.node, self.newid)?;
         vm.config = config;
         vm.node.clone_from(&self.target);
@@ -177,32 +206,41 @@ impl CloneJob {
         Ok(())
     }
 
-    fn copy_disk(&self, world: &mut World, step: &Step, drive: &str) -> Outcome<String> {
-        let (origin, name) = drive_volid(drive).and_then(split_volid).unwrap_or_default();
-        let to = if self.full {
-            self.storage.as_deref().unwrap_or(origin)
-        } else {
-            origin
-        };
+    /// From which storage to which a drive goes.
+    fn way<'a>(&'a self, drive: &'a str) -> (&'a str, &'a str) {
+        let (origin, _) = drive_volid(drive).and_then(split_volid).unwrap_or_default();
+        let to = self.storage.as_deref().filter(|_| self.full);
+        (origin, to.unwrap_or(origin))
+    }
+
+    /// Fails as a copy does that has filled its storage.
+    fn check_space(&self, world: &World, step: &Step, drive: &str) -> Outcome<()> {
+        let (to, _) = drive_volid(drive).and_then(split_volid).unwrap_or_default();
+        let storage = world.storage(to)?;
+        storage.check_alive()?;
+        if !self.full || storage.used(&step.node) <= storage.total {
+            return Ok(());
+        }
+        Err(Refusal::died(self.copy_failed(&storage.path(), "exit code 1")))
+    }
+
+    fn make_disk(&self, world: &mut World, step: &Step, drive: &str) -> Outcome<String> {
+        let (_, name) = drive_volid(drive).and_then(split_volid).unwrap_or_default();
+        let (_, to) = self.way(drive);
         let size = size_of(drive).unwrap_or(0);
         let base = (!self.full).then(|| own_name(name).to_owned());
         let now = world.now;
         let Some(storage) = world.storages.get_mut(to) else {
-            return Err(Refusal::died(format!(
-                "clone failed: storage '{to}' does not exist"
-            )));
+            return Err(Refusal::died(format!("storage '{to}' does not exist")));
         };
         let new = storage.next_disk(&step.node, self.newid);
-        storage.add(
-            &step.node,
-            &new,
-            Volume {
-                size,
-                vmid: self.newid,
-                created: now,
-                base: base.clone(),
-            },
-        );
+        let volume = Volume {
+            size,
+            vmid: self.newid,
+            created: now,
+            base: base.clone(),
+        };
+        storage.add(&step.node, &new, volume);
         let path = base.map_or_else(|| new.clone(), |base| format!("{base}/{new}"));
         let rest = drive.split(',').skip(1).filter(|part| !part.starts_with("size="));
         let (first, last) = (format!("{to}:{path}"), format!("size={}", format_size(size)));
@@ -210,14 +248,28 @@ impl CloneJob {
         Ok(parts.collect::<Vec<_>>().join(","))
     }
 
-    /// Removes the target if it is still this clone's.
+    /// Removes what this clone has made; without quorum its configuration stays, locked.
     pub fn clean_up(&self, world: &mut World, step: &Step) {
-        let ours = world
-            .flocks
-            .get(&self.newid)
-            .is_some_and(|holds| holds.iter().any(|hold| hold.task == step.task));
-        if ours && let Some(vm) = world.erase(self.newid) {
-            world.erase_volumes(&vm, true);
+        if !world.has_flock(self.newid, step.task) {
+            return;
+        }
+        let Some(vm) = world.vms.get(&self.newid).cloned() else {
+            return;
+        };
+        let made = world
+            .tasks
+            .get(step.task)
+            .map_or_else(Vec::new, |task| task.made.clone());
+        for (_, drive) in made {
+            if let Some((storage, name)) = drive_volid(&drive).and_then(split_volid)
+                && let Some(storage) = world.storages.get_mut(storage)
+            {
+                storage.remove(&vm.node, own_name(name));
+            }
+        }
+        world.erase_volumes(&vm, false);
+        if world.quorate() {
+            world.erase(self.newid);
         }
     }
 
@@ -226,10 +278,16 @@ impl CloneJob {
         if !self.full {
             return "clone failed: interrupted by signal".to_owned();
         }
-        let images = "/var/lib/vz/images";
         format!(
-            "clone failed: copy failed: command '/usr/bin/qemu-img convert -p -n -f qcow2 -O qcow2 \
-             {images}/{0}/base-{0}-disk-0.qcow2 zeroinit:{images}/{1}/vm-{1}-disk-0.qcow2' failed: interrupted by signal",
+            "clone failed: {}",
+            self.copy_failed("/var/lib/vz", "interrupted by signal")
+        )
+    }
+
+    fn copy_failed(&self, path: &str, why: &str) -> String {
+        format!(
+            "copy failed: command '/usr/bin/qemu-img convert -p -n -f qcow2 -O qcow2 \
+             /var/lib/vz/images/{0}/base-{0}-disk-0.qcow2 zeroinit:{path}/images/{1}/vm-{1}-disk-0.qcow2' failed: {why}",
             self.source, self.newid
         )
     }

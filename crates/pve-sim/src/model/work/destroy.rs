@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::locks::Hold;
 use super::super::refusal::{Outcome, Refusal};
-use super::super::storage::own_name;
+use super::super::storage::{drive_volid, own_name, split_volid};
 use super::super::vm::Vm;
-use super::super::world::{Hold, World};
+use super::super::world::World;
 use super::{Next, Step, log};
 
 /// What to remove.
@@ -33,10 +34,16 @@ impl DestroyJob {
             let vm = world.vm(&step.node, self.vmid)?;
             check_removable(vm)?;
             check_unused(world, vm)?;
-            return Ok(Next::After(world.durations.destroy));
+            return Ok(Next::After(world.durations.destroy.at(step.pace)));
         }
         let vm = world.vm(&step.node, self.vmid)?.clone();
         check_removable(&vm)?;
+        for (_, drive) in vm.config.disks() {
+            let (storage, _) = drive_volid(drive).and_then(split_volid).unwrap_or_default();
+            if world.hangs(storage) {
+                return Err(Refusal::Stuck(storage.to_owned()));
+            }
+        }
         world.erase_volumes(&vm, self.unreferenced);
         if self.purge {
             log(
@@ -45,7 +52,8 @@ impl DestroyJob {
                 format!("purging VM {} from related configurations..", self.vmid),
             );
         }
-        world.check_writable(&format!("nodes/{}/qemu-server/{}.conf", step.node, self.vmid))?;
+        let file = format!("nodes/{}/qemu-server/{}.conf", step.node, self.vmid);
+        world.check_writable_by(&file, step.task)?;
         world.erase(self.vmid);
         Ok(Next::Done)
     }

@@ -1,28 +1,34 @@
 //! What workers do, step by step. Each step is one instant; between steps time passes.
 
+mod aftercare;
 mod clone;
 mod destroy;
 mod modify;
 mod power;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::access::Principal;
+use super::locks::PATIENCE;
+use super::pace::{Pace, Span};
 use super::refusal::{Outcome, Refusal};
 use super::task::{Doom, End, Task, Upid};
 use super::world::World;
 
+pub use aftercare::look_after;
 pub use clone::CloneJob;
 pub use destroy::{DestroyJob, check_removable_at_once};
 pub use modify::{ConfigJob, ResizeJob};
-pub use power::{PowerJob, PowerKind};
+pub use power::{PowerJob, PowerKind, SHUTDOWN};
 
-/// How long a worker waits for a lock file.
-pub const FLOCK_WAIT: Duration = Duration::from_secs(10);
 /// How often a waiting worker looks again.
 const FLOCK_POLL: Duration = Duration::from_millis(50);
+/// How often a worker that hangs on a dead storage is looked at.
+const STUCK_POLL: Duration = Duration::from_secs(1);
 /// How long a worker needs to begin, at most.
 const BEGIN: Duration = Duration::from_millis(20);
 
@@ -61,6 +67,8 @@ pub struct Step {
     pub who: Principal,
     /// Which step it is.
     pub stage: u8,
+    /// How fast it works.
+    pub pace: Pace,
 }
 
 impl Job {
@@ -81,6 +89,14 @@ impl Job {
         }
     }
 
+    /// The exit status after an error.
+    fn failed(&self, step: &Step, text: &str) -> String {
+        match self {
+            Self::Clone(_) if step.stage > 0 => format!("clone failed: {text}"),
+            _ => text.to_owned(),
+        }
+    }
+
     /// The exit status after a signal.
     fn interrupted(&self) -> String {
         match self {
@@ -91,19 +107,19 @@ impl Job {
 
     fn last_stage(&self) -> u8 {
         match self {
-            Self::Clone(_) => 2,
+            Self::Clone(_) => 3,
             Self::Config(_) => 0,
             _ => 1,
         }
     }
 
-    fn duration(&self, world: &World) -> Duration {
+    fn span(&self, world: &World) -> Span {
         match self {
-            Self::Clone(job) => job.duration(world),
-            Self::Power(job) => job.duration(world),
+            Self::Clone(job) => job.span(world),
+            Self::Power(job) => job.span(world),
             Self::Destroy(_) => world.durations.destroy,
             Self::Resize(_) => world.durations.resize,
-            Self::Config(_) => Duration::ZERO,
+            Self::Config(_) => Span::ZERO,
         }
     }
 }
@@ -122,7 +138,8 @@ pub fn spawn(world: &mut World, node: &str, (kind, id): (&str, u32), who: &Princ
         who: who.clone(),
     };
     let text = upid.text();
-    let begin = BEGIN.min(job.duration(world) / 10);
+    let pace = Pace::draw(&mut world.dice);
+    let begin = BEGIN.min(job.span(world).at(pace) / 10);
     let task = Task {
         upid,
         log: Vec::new(),
@@ -131,6 +148,9 @@ pub fn spawn(world: &mut World, node: &str, (kind, id): (&str, u32), who: &Princ
         stage: 0,
         waiting: None,
         doom: None,
+        pace,
+        made: Vec::new(),
+        stuck: None,
     };
     let number = world.tasks.add(task);
     world.plan_step(number, begin);
@@ -139,12 +159,16 @@ pub fn spawn(world: &mut World, node: &str, (kind, id): (&str, u32), who: &Princ
 
 /// Lets a task take its next step.
 pub fn run_step(world: &mut World, number: u64) {
-    let Some(task) = world.tasks.get_mut(number).filter(|task| task.end.is_none()) else {
+    let Some(task) = world.tasks.get(number).filter(|task| task.end.is_none()) else {
         return;
     };
     let step = step_of(number, task);
-    let job = task.job.clone();
-    match task.doom.clone().filter(|_| step.stage >= job.last_stage()) {
+    let (job, doom, stuck) = (task.job.clone(), task.doom.clone(), task.stuck.clone());
+    if stuck.as_ref().is_some_and(|storage| world.hangs(storage)) {
+        return world.plan_step(number, STUCK_POLL);
+    }
+    // What hung has not seen its signals yet.
+    match doom.filter(|_| stuck.is_some() || step.stage >= job.last_stage()) {
         Some(Doom::Fail(text)) => {
             job.clean_up(world, &step);
             return end(world, number, text);
@@ -157,12 +181,22 @@ pub fn run_step(world: &mut World, number: u64) {
             if let Some(task) = world.tasks.get_mut(number) {
                 task.stage += 1;
                 task.waiting = None;
+                task.stuck = None;
             }
             world.plan_step(number, delay);
         }
         Ok(Next::Done) => end(world, number, "OK".to_owned()),
-        Err(Refusal::Busy(vmid)) => wait_for_flock(world, number, vmid),
-        Err(Refusal::Died(text)) => end(world, number, text),
+        Err(Refusal::Busy(_)) if may_wait(world, number) => world.plan_step(number, FLOCK_POLL),
+        Err(Refusal::Stuck(storage)) => {
+            if let Some(task) = world.tasks.get_mut(number) {
+                task.stuck = Some(storage);
+            }
+            world.plan_step(number, STUCK_POLL);
+        }
+        Err(refusal) => {
+            job.clean_up(world, &step);
+            end(world, number, job.failed(&step, &refusal.to_string()));
+        }
     }
 }
 
@@ -172,20 +206,17 @@ fn step_of(number: u64, task: &Task) -> Step {
         node: task.upid.node.clone(),
         who: task.upid.who.clone(),
         stage: task.stage,
+        pace: task.pace,
     }
 }
 
-fn wait_for_flock(world: &mut World, number: u64, vmid: u32) {
+/// Whether a task that finds a lock file held has patience left.
+fn may_wait(world: &mut World, number: u64) -> bool {
     let now = world.now;
-    let Some(task) = world.tasks.get_mut(number) else {
-        return;
-    };
-    let since = *task.waiting.get_or_insert(now);
-    if now.since(since) >= FLOCK_WAIT {
-        end(world, number, Refusal::Busy(vmid).to_string());
-    } else {
-        world.plan_step(number, FLOCK_POLL);
-    }
+    world
+        .tasks
+        .get_mut(number)
+        .is_some_and(|task| now.since(*task.waiting.get_or_insert(now)) < PATIENCE)
 }
 
 /// Ends a task.
@@ -202,19 +233,23 @@ fn end(world: &mut World, number: u64, status: String) {
     }
 }
 
-/// Interrupts a running task, which cleans up behind itself.
+/// Interrupts a running task, which cleans up behind itself; one that hangs does so when it goes on.
 pub fn interrupt(world: &mut World, number: u64) {
     let Some(task) = world.tasks.get_mut(number).filter(|task| task.end.is_none()) else {
         return;
     };
     let (step, job) = (step_of(number, task), task.job.clone());
+    if task.stuck.is_some() {
+        task.doom = Some(Doom::Fail(job.interrupted()));
+        return;
+    }
     job.clean_up(world, &step);
     end(world, number, job.interrupted());
 }
 
 /// Kills a running task, which leaves everything as it is.
 pub fn kill(world: &mut World, number: u64) {
-    if world.tasks.get_mut(number).is_none_or(|task| task.end.is_some()) {
+    if world.tasks.get(number).is_none_or(|task| task.end.is_some()) {
         return;
     }
     world.release_flocks(number);

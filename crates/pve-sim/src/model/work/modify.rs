@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::super::change::{self, Change};
 use super::super::config::{format_size, parse_size, size_of};
+use super::super::locks::Hold;
 use super::super::refusal::{Outcome, Refusal};
 use super::super::storage::{drive_volid, own_name, split_volid};
-use super::super::world::{Hold, World};
+use super::super::world::World;
 use super::{Next, Step, log};
 
 /// A disk to grow.
@@ -34,25 +35,23 @@ impl ResizeJob {
         )?;
         let size = self.check(world, step)?;
         if step.stage == 0 {
-            return Ok(Next::After(world.durations.resize));
+            return Ok(Next::After(world.durations.resize.at(step.pace)));
         }
-        world.check_writable(&format!("nodes/{}/qemu-server/{}.conf", step.node, self.vmid))?;
-        let vm = world.vm_mut(&step.node, self.vmid)?;
+        let vm = world.vm(&step.node, self.vmid)?;
         let drive = vm.config.get(&self.disk).unwrap_or_default().to_owned();
-        let rest: Vec<&str> = drive
-            .split(',')
-            .filter(|part| !part.starts_with("size="))
-            .collect();
-        vm.config.set(
-            &self.disk,
-            format!("{},size={}", rest.join(","), format_size(size)),
-        );
+        // The image grows first, also when the configuration can then not be written.
         if let Some((storage, name)) = drive_volid(&drive).and_then(split_volid)
             && let Some(storage) = world.storages.get_mut(storage)
             && let Some(volume) = storage.volume_mut(&step.node, own_name(name))
         {
             volume.size = size;
         }
+        let file = format!("nodes/{}/qemu-server/{}.conf", step.node, self.vmid);
+        world.check_writable_by(&file, step.task)?;
+        let rest = drive.split(',').filter(|part| !part.starts_with("size="));
+        let rest: Vec<&str> = rest.collect();
+        let value = format!("{},size={}", rest.join(","), format_size(size));
+        world.vm_mut(&step.node, self.vmid)?.config.set(&self.disk, value);
         Ok(Next::Done)
     }
 
@@ -68,7 +67,8 @@ impl ResizeJob {
         let Some(drive) = vm.config.get(&self.disk) else {
             return Err(Refusal::died(format!("disk '{}' does not exist", self.disk)));
         };
-        let (storage, _) = drive_volid(drive).and_then(split_volid).unwrap_or_default();
+        let volid = drive_volid(drive).unwrap_or_default();
+        let (storage, name) = split_volid(volid).unwrap_or_default();
         let path = format!("/storage/{storage}");
         if !world.allows(&step.who, &path, "Datastore.AllocateSpace") {
             return Err(Refusal::died(format!(
@@ -80,6 +80,11 @@ impl ResizeJob {
             Some(more) => old.saturating_add(parse_size(more).unwrap_or(0)),
             None => parse_size(&self.size).unwrap_or(0),
         };
+        let place = world.storage(storage)?;
+        place.activate(&step.node)?;
+        if place.volume(&step.node, own_name(name)).is_none() {
+            return Err(Refusal::died(format!("volume '{volid}' does not exist")));
+        }
         if new < old {
             Err(Refusal::died("shrinking disks is not supported"))
         } else {

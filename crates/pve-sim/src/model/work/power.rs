@@ -4,10 +4,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::config::is_disk_key;
+use super::super::locks::Hold;
+use super::super::pace::{Pace, Span};
 use super::super::refusal::{Outcome, Refusal};
+use super::super::storage::{drive_volid, own_name, split_volid};
 use super::super::vm::{Power, Vm};
-use super::super::world::{Hold, World};
+use super::super::world::World;
 use super::{Next, Step, log};
+
+/// How long a shutdown may take if nobody says.
+pub const SHUTDOWN: Duration = Duration::from_mins(1);
 
 /// Which change of power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +25,7 @@ pub enum PowerKind {
     Stop,
     /// Ask it to shut down.
     Shutdown,
-    /// Shut down and start again.
+    /// Shut down; the event daemon starts it again.
     Reboot,
 }
 
@@ -36,13 +43,22 @@ pub struct PowerJob {
 }
 
 impl PowerJob {
+    /// A change of power without conditions.
+    pub fn plain(vmid: u32, kind: PowerKind) -> Self {
+        Self {
+            vmid,
+            kind,
+            timeout: SHUTDOWN,
+            force: false,
+        }
+    }
+
     /// How long it takes.
-    pub fn duration(&self, world: &World) -> Duration {
+    pub fn span(&self, world: &World) -> Span {
         match self.kind {
             PowerKind::Start => world.durations.start,
             PowerKind::Stop => world.durations.stop,
-            PowerKind::Shutdown => world.durations.shutdown,
-            PowerKind::Reboot => world.durations.shutdown + world.durations.start,
+            PowerKind::Shutdown | PowerKind::Reboot => world.durations.shutdown,
         }
     }
 
@@ -55,7 +71,7 @@ impl PowerJob {
                 Ok(Next::Done)
             }
             (_, 0) => self.begin_stop(world, step),
-            (kind, _) => self.end_stop(world, step, kind == PowerKind::Reboot),
+            (..) => self.end_stop(world, step),
         }
     }
 
@@ -76,13 +92,13 @@ impl PowerJob {
         {
             log(world, step.task, "generating cloud-init ISO");
         }
-        Ok(Next::After(world.durations.start))
+        Ok(Next::After(world.durations.start.at(step.pace)))
     }
 
     fn begin_stop(&self, world: &mut World, step: &Step) -> Outcome<Next> {
         let missing = |_| Refusal::not_found(&step.node, self.vmid);
         let vm = world.vm(&step.node, self.vmid).map_err(missing)?;
-        if !vm.running() && self.kind != PowerKind::Reboot {
+        if !vm.running() {
             return Ok(Next::Done);
         }
         if let Some(lock) = vm.config.lock() {
@@ -95,27 +111,31 @@ impl PowerJob {
                 shared: false,
             },
         )?;
-        let asked = self.kind == PowerKind::Shutdown;
-        let slow = world.deaf.contains(&self.vmid) || world.durations.shutdown > self.timeout;
-        Ok(Next::After(if asked && slow {
+        Ok(Next::After(if self.times_out(world, step) {
             self.timeout
         } else {
-            self.duration(world)
+            self.span(world).at(step.pace)
         }))
     }
 
-    fn end_stop(&self, world: &mut World, step: &Step, again: bool) -> Outcome<Next> {
-        let slow = world.deaf.contains(&self.vmid) || world.durations.shutdown > self.timeout;
-        if self.kind == PowerKind::Shutdown && slow && !self.force {
+    /// Whether the guest is asked and does not obey in time.
+    fn times_out(&self, world: &World, step: &Step) -> bool {
+        let slow = world.durations.shutdown.at(step.pace) > self.timeout;
+        self.kind != PowerKind::Stop && (slow || world.deaf.contains(&self.vmid))
+    }
+
+    fn end_stop(&self, world: &mut World, step: &Step) -> Outcome<Next> {
+        if self.times_out(world, step) && !self.force {
             return Err(Refusal::died("VM quit/powerdown failed - got timeout"));
         }
         let vm = world.vm_mut(&step.node, self.vmid)?;
-        let was_running = vm.running();
         vm.power = Power::Stopped;
         vm.settle();
-        if again && was_running {
-            start_now(world, step, self.vmid)?;
+        if self.kind == PowerKind::Reboot {
+            world.rebooting.insert(self.vmid);
         }
+        let after = world.durations.cleanup.at(Pace::draw(&mut world.dice));
+        world.plan_cleanup(self.vmid, world.now.plus(after), after);
         Ok(Next::Done)
     }
 }
@@ -153,6 +173,24 @@ fn check_start(world: &World, vm: &Vm) -> Outcome<()> {
             .and_then(|part| part.split_once('='))
             .map_or(custom, |(_, volume)| volume);
         return Err(Refusal::died(format!("volume '{volume}' does not exist")));
+    }
+    check_drives(world, vm)
+}
+
+/// Storages that cannot be used, and images that are gone.
+fn check_drives(world: &World, vm: &Vm) -> Outcome<()> {
+    for (_, drive) in vm.config.iter().filter(|(key, _)| is_disk_key(key)) {
+        let Some(volid) = drive_volid(drive) else { continue };
+        let Some((storage, name)) = split_volid(volid) else {
+            continue;
+        };
+        let storage = world.storage(storage)?;
+        storage.activate(&vm.node)?;
+        let own = own_name(name);
+        // A cloud-init image is written anew by every start.
+        if !name.contains("-cloudinit") && storage.volume(&vm.node, own).is_none() {
+            return Err(Refusal::died(format!("volume '{volid}' does not exist")));
+        }
     }
     Ok(())
 }
