@@ -10,7 +10,7 @@ use dc_proxmox::{
 use domain::ids::{NodeName, Uid, Vmid};
 use domain::pve::{Class, MissingPrivilege, Upid};
 use domain::stamp::{Found, Stamp, find};
-use pve_sim::{Durations, Span, Sim, SimConfig, SimHandle};
+use pve_sim::{Durations, Sim, SimConfig, SimHandle, Span};
 use serde_json::{Value, json};
 
 const BUDGET: Duration = Duration::from_secs(30);

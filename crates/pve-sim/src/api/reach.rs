@@ -39,9 +39,7 @@ const READ_AS_ROOT: &[&str] = &[
 /// Whether a call goes to the node of its path.
 fn is_forwarded(template: &str) -> bool {
     let below = |top: &&str| template.starts_with(*top);
-    template.contains("{node}")
-        && !ANYWHERE.contains(&template)
-        && !ANYWHERE_BELOW.iter().any(|top| below(top))
+    template.contains("{node}") && !ANYWHERE.contains(&template) && !ANYWHERE_BELOW.iter().any(below)
 }
 
 /// Whether a call is done by pvedaemon, of which a node has three workers, and not by pveproxy itself.

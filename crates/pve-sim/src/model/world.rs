@@ -174,7 +174,11 @@ impl World {
 
     /// Publishes the values of the guests of all live nodes; a dead storage stops a node's statistics.
     pub fn publish(&mut self) {
-        let dead: Vec<&Storage> = self.storages.values().filter(|storage| storage.health == Health::Dead).collect();
+        let dead: Vec<&Storage> = self
+            .storages
+            .values()
+            .filter(|storage| storage.health == Health::Dead)
+            .collect();
         let works = |node: &Node| node.online && !dead.iter().any(|storage| storage.on(&node.name));
         for node in self.nodes.values_mut().filter(|node| works(node)) {
             let vms = self.vms.values().filter(|vm| vm.node == node.name);

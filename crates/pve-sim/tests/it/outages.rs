@@ -90,7 +90,7 @@ async fn a_worker_killed_by_hand_ends_as_recorded() {
 async fn storages_refuse_as_recorded_for_what_is_wrong_with_them() {
     let rig = Rig::quick().await;
     for name in ["isoonly", "off", "elsewhere", "nm"] {
-        rig.control("PUT", &format!("/storages/{name}"), json!({"total": 1 << 40}))
+        rig.control("PUT", &format!("/storages/{name}"), json!({"total": 1_u64 << 40}))
             .await;
     }
     rig.control("PATCH", "/storages/isoonly", json!({"content": ["iso"]}))

@@ -190,7 +190,8 @@ async fn firewall_quorum_and_nodes_are_told() {
     bed.post("/quorum", json!({"on": true})).await;
     bed.control(reqwest::Method::PUT, "/firewall", json!({"enable": true}))
         .await;
-    bed.post("/nodes/pve2", json!({"online": false, "notice": 0})).await;
+    bed.post("/nodes/pve2", json!({"online": false, "notice": 0}))
+        .await;
     let Readiness::Ready {
         warning: Some((reason, message)),
     } = bed.verdict().await
