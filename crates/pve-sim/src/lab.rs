@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ const STEP: Duration = Duration::from_millis(10);
 
 /// A simulator without sockets.
 pub struct Lab {
-    shared: Shared,
+    shared: Arc<Shared>,
 }
 
 /// A request as it would stand on the wire.
@@ -65,7 +66,11 @@ impl Lab {
         let clock = Clock::standing(Moment::from_micros(BEGINNING));
         let fingerprint = vec!["AB"; 32].join(":");
         Self {
-            shared: Shared::new(config, config.seed.unwrap_or(1), (clock, fingerprint)),
+            shared: Arc::new(Shared::new(
+                config,
+                config.seed.unwrap_or(1),
+                (clock, fingerprint),
+            )),
         }
     }
 

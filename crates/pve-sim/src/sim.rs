@@ -144,6 +144,10 @@ pub struct Shared {
     pub auth_delay: Duration,
     /// Whether the API takes connections.
     pub door: watch::Sender<bool>,
+    /// What happens later by itself, and when all of it ends.
+    pub later: TaskTracker,
+    /// Ends everything.
+    pub stop: CancellationToken,
     fingerprint: String,
     config: SimConfig,
     seed: u64,
@@ -155,10 +159,12 @@ impl Shared {
         Self {
             world: Mutex::new(fresh(config, seed, (&clock, &fingerprint))),
             requests: Mutex::new(Requests::default()),
-            faults: Mutex::new(Faults::default()),
+            faults: Mutex::new(Faults::new(seed)),
             clock,
             auth_delay: config.auth_delay,
             door: watch::Sender::new(true),
+            later: TaskTracker::new(),
+            stop: CancellationToken::new(),
             fingerprint,
             config: config.clone(),
             seed,
@@ -186,7 +192,7 @@ impl Shared {
     pub fn reset(&self) {
         *self.world() = fresh(&self.config, self.seed, (&self.clock, &self.fingerprint));
         *self.requests() = Requests::default();
-        *self.faults() = Faults::default();
+        *self.faults() = Faults::new(self.seed);
         self.door.send_replace(true);
     }
 }
@@ -225,7 +231,7 @@ impl Sim {
         let shared = Arc::new(Shared::new(&config, seed, (clock, identity.fingerprint.clone())));
         let (api, address) = listen(config.listen)?;
         let (control, control_address) = listen(config.control)?;
-        let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let (stop, tracker) = (shared.stop.clone(), shared.later.clone());
         let listener = Listener::new(Arc::clone(&shared), identity.config, address, stop.clone());
         tracker.spawn(listener.run(api));
         tracker.spawn(control::serve(Arc::clone(&shared), control, stop.clone()));

@@ -16,7 +16,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/vms", get(vms::list).post(actors::create_vm))
         .route("/tasks", get(vms::tasks))
         // What shall go wrong.
-        .route("/faults", get(switches::faults).post(switches::add_fault).delete(switches::clear_faults))
+        .route("/faults", get(switches::list_faults).post(switches::add_fault).delete(switches::clear_faults))
         .route("/faults/{id}", delete(switches::remove_fault))
         .route("/refuse-connections", post(switches::refuse_connections))
         .route("/quorum", post(switches::quorum))

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::faults::NewRule;
+use super::faults::{self, BadRule, NewRule};
 use crate::model::pace::{BadSpan, Span};
 use crate::sim::Shared;
 
@@ -51,7 +51,7 @@ pub async fn clear_requests(State(shared): State<Arc<Shared>>) -> StatusCode {
 }
 
 /// GET /faults
-pub async fn faults(State(shared): State<Arc<Shared>>) -> Json<Value> {
+pub async fn list_faults(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(json!(shared.faults().list()))
 }
 
@@ -60,10 +60,12 @@ pub async fn add_fault(
     State(shared): State<Arc<Shared>>,
     Json(rule): Json<NewRule>,
 ) -> Result<Json<Value>, Problem> {
-    match shared.faults().add(rule) {
-        Ok(id) => Ok(Json(json!({"id": id}))),
-        Err(error) => Err(problem(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())),
-    }
+    let bad = |error: BadRule| problem(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+    let read = faults::read(rule).map_err(bad)?;
+    read.check_hands(&shared).await.map_err(bad)?;
+    let now = shared.clock.now();
+    let id = shared.faults().add(read, now).map_err(bad)?;
+    Ok(Json(json!({"id": id})))
 }
 
 /// DELETE /faults

@@ -1,5 +1,6 @@
 //! One request and its answer: faults that were asked for, the caller, the call, the waiting, the form of the answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -9,11 +10,12 @@ use hyper::{Request, Response, StatusCode};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::armed;
 use super::body::{from_body, from_form};
 use crate::api::params::Params;
 use crate::api::reply::{Fault, Reply};
 use crate::api::{authenticate, dispatch};
-use crate::control::faults::{Act, Facts};
+use crate::control::faults::{Ending, Facts};
 use crate::control::requests::{Entry, Outcome};
 use crate::model::access::Principal;
 use crate::model::locks::PATIENCE;
@@ -37,7 +39,7 @@ const PREFIX: &str = "/api2/json";
 pub struct Cut;
 
 /// Answers a request, or cuts the connection.
-pub async fn exchange(shared: &Shared, request: Request<Body>) -> Result<Response<Body>, Cut> {
+pub async fn exchange(shared: &Arc<Shared>, request: Request<Body>) -> Result<Response<Body>, Cut> {
     let (head, body) = request.into_parts();
     let method = head.method.as_str().to_owned();
     let path = head.uri.path().to_owned();
@@ -50,35 +52,37 @@ pub async fn exchange(shared: &Shared, request: Request<Body>) -> Result<Respons
     let shown = params.as_ref().map_or_else(|_| Params::default(), Clone::clone);
     let facts = Facts::new(&method, path.strip_prefix(PREFIX).unwrap_or(&path), &shown);
     let at = shared.clock.now();
-    let act = shared.faults().take(&facts);
-    let before = matches!(act, Some(Act::DropBefore));
-    let reply = match &act {
-        Some(Act::DropBefore) => Err(Fault::bare(0, "cut")),
-        Some(Act::Blackhole) => std::future::pending().await,
-        // Answers from before the dispatch have no body.
-        Some(Act::Refuse {
-            status: status @ (401 | 595..),
-            reason,
-        }) => Err(Fault::bare(*status, reason.clone())),
-        Some(Act::Refuse { status, reason }) => Err(Fault::new(*status, reason.clone())),
-        _ => {
-            if let Some(Act::Delay { ms }) = &act {
-                shared.clock.sleep(Duration::from_millis(*ms)).await;
-            }
-            answer(shared, (&method, &path), (&head.headers, act.as_ref()), params).await
+    let taken = shared.faults().take(&facts, at);
+    armed::before(shared, &taken, &facts).await;
+    let reply = match armed::instead(&taken.plan) {
+        Some(reply) => reply,
+        None => {
+            answer(
+                shared,
+                (&method, &path),
+                (&head.headers, taken.plan.doom.as_ref()),
+                params,
+            )
+            .await
         }
     };
-    let cut = before || matches!(act, Some(Act::DropAfter));
     let outcome = Outcome {
         status: status_of(&reply),
-        cut,
+        cut: taken.plan.cuts(),
         upid: upid_of(&reply),
     };
+    armed::after(shared, &taken, &facts, outcome.upid.as_deref()).await;
     shared.requests().push(Entry::new(at, &facts, &shown, outcome));
-    if cut {
-        Err(Cut)
-    } else {
-        Ok(render(shared, reply).await)
+    match &taken.plan.ending {
+        Some(Ending::Blackhole) => std::future::pending().await,
+        Some(Ending::DropBefore | Ending::DropAfter) => Err(Cut),
+        Some(Ending::Answer {
+            status,
+            body,
+            content_type,
+        }) => Ok(armed::answer(*status, body, content_type)),
+        Some(Ending::EmptyBody) => Ok(armed::emptied(render(shared, reply).await)),
+        Some(Ending::Refuse { .. }) | None => Ok(render(shared, reply).await),
     }
 }
 
@@ -99,7 +103,7 @@ async fn read(method: &str, headers: &HeaderMap, body: Body) -> Result<Params, F
 async fn answer(
     shared: &Shared,
     (method, path): (&str, &str),
-    (headers, act): (&HeaderMap, Option<&Act>),
+    (headers, doom): (&HeaderMap, Option<&Doom>),
     params: Result<Params, Fault>,
 ) -> Reply {
     if !matches!(method, "GET" | "PUT" | "POST" | "DELETE") {
@@ -113,7 +117,7 @@ async fn answer(
     let params = params?;
     let begin = shared.clock.now();
     loop {
-        let reply = dispatch_doomed(&mut shared.world(), &who, (method, path), (&params, act));
+        let reply = dispatch_doomed(&mut shared.world(), &who, (method, path), (&params, doom));
         let waited = shared.clock.now().since(begin);
         match reply {
             Err(Fault::Busy(file)) if waited >= PATIENCE => {
@@ -139,17 +143,13 @@ fn dispatch_doomed(
     world: &mut World,
     who: &Principal,
     call: (&str, &str),
-    (params, act): (&Params, Option<&Act>),
+    (params, doom): (&Params, Option<&Doom>),
 ) -> Reply {
     let reply = dispatch(world, who, call, params);
-    let doom = match act {
-        Some(Act::FailTask { exitstatus }) => Doom::Fail(exitstatus.clone()),
-        Some(Act::KillWorker) => Doom::Kill,
-        _ => return reply,
-    };
+    let Some(doom) = doom else { return reply };
     let number = upid_of(&reply).and_then(|upid| world.tasks.number(&upid));
     if let Some(task) = number.and_then(|number| world.tasks.get_mut(number)) {
-        task.doom = Some(doom);
+        task.doom = Some(doom.clone());
     }
     reply
 }

@@ -1,5 +1,6 @@
 //! HTTPS as the daemon speaks it: certificates, connections, bodies, reason phrases. Knows no call.
 
+mod armed;
 mod body;
 mod exchange;
 mod listener;

@@ -74,6 +74,12 @@ pub enum Doom {
     Fail(String),
     /// Its worker is killed and leaves everything as it is.
     Kill,
+    /// It does its work and ends with this many warnings.
+    Warn(u32),
+    /// It does its work, and then nobody knows of it any more.
+    Lose,
+    /// It stays at its last step for ever.
+    Endless,
 }
 
 /// A task.
@@ -259,6 +265,13 @@ impl Tasks {
     /// A task by number, to change it.
     pub fn get_mut(&mut self, number: u64) -> Option<&mut Task> {
         self.by_number.get_mut(&number)
+    }
+
+    /// Forgets a task.
+    pub fn remove(&mut self, number: u64) {
+        if let Some(task) = self.by_number.remove(&number) {
+            self.numbers.remove(&task.upid.text());
+        }
     }
 
     /// All tasks, newest first.

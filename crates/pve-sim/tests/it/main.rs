@@ -11,6 +11,7 @@ mod config;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod faults;
 mod firewall;
 #[cfg(test)]
 mod lists;

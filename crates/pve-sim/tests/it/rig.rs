@@ -110,6 +110,11 @@ impl Rig {
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
+    /// A client that speaks to the control port.
+    pub fn plain(&self) -> &Client {
+        &self.control
+    }
+
     /// Arms a fault.
     pub async fn fault(&self, matcher: Value, act: Value) {
         self.control("POST", "/faults", json!({"match": matcher, "act": act}))

@@ -174,7 +174,8 @@ pub fn run_step(world: &mut World, number: u64) {
             return end(world, number, text);
         }
         Some(Doom::Kill) => return kill(world, number),
-        None => {}
+        Some(Doom::Endless) => return,
+        Some(Doom::Warn(_) | Doom::Lose) | None => {}
     }
     match job.step(world, &step) {
         Ok(Next::After(delay)) => {
@@ -185,7 +186,7 @@ pub fn run_step(world: &mut World, number: u64) {
             }
             world.plan_step(number, delay);
         }
-        Ok(Next::Done) => end(world, number, "OK".to_owned()),
+        Ok(Next::Done) => finish(world, number),
         Err(Refusal::Busy(_)) if may_wait(world, number) => world.plan_step(number, FLOCK_POLL),
         Err(Refusal::Stuck(storage)) => {
             if let Some(task) = world.tasks.get_mut(number) {
@@ -219,16 +220,30 @@ fn may_wait(world: &mut World, number: u64) -> bool {
         .is_some_and(|task| now.since(*task.waiting.get_or_insert(now)) < PATIENCE)
 }
 
+/// Ends a task that has done its work.
+fn finish(world: &mut World, number: u64) {
+    let doom = world.tasks.get_mut(number).and_then(|task| task.doom.clone());
+    match doom {
+        Some(Doom::Warn(warnings)) => end(world, number, format!("WARNINGS: {warnings}")),
+        Some(Doom::Lose) => {
+            end(world, number, "OK".to_owned());
+            world.tasks.remove(number);
+        }
+        _ => end(world, number, "OK".to_owned()),
+    }
+}
+
 /// Ends a task.
 fn end(world: &mut World, number: u64, status: String) {
     world.release_flocks(number);
     let at = world.now;
     if let Some(task) = world.tasks.get_mut(number) {
-        task.log.push(if status == "OK" {
-            "TASK OK".to_owned()
-        } else {
-            format!("TASK ERROR: {status}")
-        });
+        task.log
+            .push(if status == "OK" || status.starts_with("WARNINGS: ") {
+                format!("TASK {status}")
+            } else {
+                format!("TASK ERROR: {status}")
+            });
         task.end = Some(End { status, at });
     }
 }
