@@ -24,6 +24,10 @@ test *ARGS: tools check
 e2e *ARGS: tools _build
     {{ debug }}/testbed run -- just _stories {{ ARGS }}
 
+# The stories once under each fault of Proxmox, one after the other; some: ./justw test-faults -k lifecycle
+test-faults *ARGS: tools _build
+    {{ debug }}/testbed run -- just _faults {{ ARGS }}
+
 # The quick part: format, lints, docs, dependencies, purity, generated files.
 check: _packages _build
     tools/check.sh {{ features }} {{ debug }}/xtask
@@ -52,6 +56,15 @@ _build:
 _tests *ARGS: && (_stories ARGS)
     cargo test --quiet --workspace --features {{ features }} --lib --bins --tests -- --include-ignored
     cargo test --quiet --workspace --features {{ features }} --doc
+
+# Goes on after a fault that breaks stories, and fails in the end.
+_faults *ARGS:
+    #!/bin/sh
+    cd tests/e2e && broken=
+    for fault in $(uv run --quiet --frozen python -m decent.faults); do
+      uv run --quiet --frozen pytest --fault "$fault" {{ ARGS }} || broken="$broken $fault"
+    done
+    test -z "$broken" || { echo "stories broke under:$broken" >&2; exit 1; }
 
 _stories *ARGS:
     uv run --quiet --frozen --project tests/e2e pytest tests/e2e {{ ARGS }}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from decent.cluster import Cluster
+from decent.faults import FAULTS, Fault, sample
 from decent.market import Market, Private
 from decent.operator import SYSTEM, Operator
 from decent.plane import Plane
@@ -18,6 +20,7 @@ from decent.settings import kubeconfig, testbed_dir
 
 HUB = pytest.StashKey[Operator]()
 MARKET = pytest.StashKey[Market]()
+SEED = pytest.StashKey[int]()
 
 
 def hub_pid() -> Path:
@@ -27,6 +30,38 @@ def hub_pid() -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-hub", action="store_true", help="run without the hub's operator: stories of admission alone")
+    parser.addoption("--fault", choices=sorted(FAULTS), help="arm this fault in every simulated Proxmox of every story")
+    parser.addoption("--fault-seed", type=int, help="choose the sampled faults by this seed; printed if not given")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = getattr(config, "workerinput", {}).get("fault_seed", config.option.fault_seed)
+    config.stash[SEED] = random.SystemRandom().randrange(1 << 32) if given is None else given
+
+
+def pytest_configure_node(node: object) -> None:
+    """Every worker collects the same sample."""
+    node.workerinput["fault_seed"] = node.config.stash[SEED]
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    seed = config.stash[SEED]
+    armed = [f"every Proxmox has the fault {config.option.fault}"] if config.option.fault else []
+    return [*armed, f"sampled faults: {', '.join(sample(seed))} (--fault-seed {seed})"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "sampled" in metafunc.fixturenames:
+        metafunc.parametrize("sampled", sample(metafunc.config.stash[SEED]))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Under a fault, stories that arm or count on their own do not run, nor does the sample."""
+    if not config.option.fault:
+        return
+    for item in items:
+        if mark := item.get_closest_marker("faultless"):
+            item.add_marker(pytest.mark.skip(reason=mark.args[0]))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -72,11 +107,16 @@ def hub_log() -> Path:
     return testbed_dir() / "operator-hub.log"
 
 
+def armed(request: pytest.FixtureRequest) -> Fault | None:
+    """What `--fault` asks for."""
+    return FAULTS.get(request.config.option.fault)
+
+
 @pytest.fixture
 def market(cluster: Cluster, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Market]:
     """A market of the story's own: nobody else's Proxmox, namespaces or accounts."""
     assert alive(int(hub_pid().read_text())), "the hub's operator has ended: see the end of the run"
-    made = Market(cluster, tmp_path)
+    made = Market(cluster, tmp_path, fault=armed(request))
     request.node.stash[MARKET] = made
     yield made
     made.close()
@@ -93,7 +133,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
 @pytest.fixture
 def private(plane: Plane, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Private]:
     """A hub of the story's own: it starts the operators that it wants."""
-    made = Private(plane.cluster, tmp_path, plane=plane)
+    made = Private(plane.cluster, tmp_path, fault=armed(request), plane=plane)
     request.node.stash[MARKET] = made
     yield made
     made.close()

@@ -55,3 +55,58 @@ fn every_link_into_the_tree_leads_somewhere() {
     }
     assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
 }
+
+/// The tests that a table names in its last column, as (file, function).
+fn named_tests(text: &str) -> Vec<(String, String)> {
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    let cells = rows.filter_map(|row| row.trim_end_matches([' ', '|']).rsplit(" | ").next());
+    let names = cells.filter_map(|cell| {
+        cell.trim()
+            .strip_prefix('`')?
+            .strip_suffix('`')?
+            .rsplit_once("::")
+    });
+    let path = |file: &str| match file.strip_prefix("stories/") {
+        Some(story) => format!("tests/e2e/stories/{story}"),
+        None => file.to_owned(),
+    };
+    names.map(|(file, test)| (path(file), test.to_owned())).collect()
+}
+
+#[test]
+fn every_fault_of_the_matrix_names_a_test_that_exists() {
+    let text = fs::read_to_string(root().join("docs/reference/fault-matrix.md")).expect("the matrix");
+    let rows = text.lines().filter(|line| line.starts_with("| ")).count() - 1;
+    let tests = named_tests(&text);
+    assert!(
+        tests.len() > 40 && tests.len() == rows,
+        "{rows} rows name {} tests",
+        tests.len()
+    );
+    let mut missing = Vec::new();
+    for (file, test) in tests {
+        let source = fs::read_to_string(root().join(&file)).unwrap_or_default();
+        let defined = ["def ", "fn "].map(|word| format!("{word}{test}("));
+        if !defined.iter().any(|line| source.contains(line)) {
+            missing.push(format!("{file}::{test}"));
+        }
+    }
+    assert!(missing.is_empty(), "no such tests:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn every_fault_of_the_stories_is_in_the_matrix() {
+    let data = fs::read_to_string(root().join("tests/e2e/decent/faults.py")).expect("the faults");
+    let matrix = fs::read_to_string(root().join("docs/reference/fault-matrix.md")).expect("the matrix");
+    let names: Vec<&str> = data
+        .lines()
+        .filter_map(|line| line.strip_prefix("    \"")?.split_once("\": one("))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(names.len() > 20, "only {} faults found", names.len());
+    let unknown: Vec<&&str> = names
+        .iter()
+        .filter(|name| !matrix.contains(&format!("\"{name}\"")))
+        .collect();
+    assert!(unknown.is_empty(), "not in the matrix: {unknown:?}");
+}

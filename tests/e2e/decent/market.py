@@ -12,6 +12,7 @@ from . import objects
 from .agent import Agent
 from .cluster import Cluster, Object, Refused, holds
 from .contract import Contract
+from .faults import Fault
 from .operator import Operator
 from .plane import Plane
 from .simulator import Simulator
@@ -47,6 +48,8 @@ class Market:
     folder: Path
     sites: list[Site] = field(default_factory=list)
     tenants: list[Tenant] = field(default_factory=list)
+    # What goes wrong for a while at every Proxmox of the story.
+    fault: Fault | None = None
 
     def tenant(self, name: str = "alice", **spec: object) -> Tenant:
         account = f"{name}-{short()}"
@@ -81,6 +84,8 @@ class Market:
             self.cluster, Simulator(folder, nodes=nodes, **(sim or {})), folder, account, namespace, nodes=nodes
         )
         self.sites.append(site)
+        if self.fault:
+            self.fault.arm(site.sim)
         self.cluster.create(objects.account(account, provider={"namespace": namespace}))
         self.until_account(account)
         if own:

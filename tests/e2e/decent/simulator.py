@@ -16,6 +16,7 @@ Record = dict[str, Any]
 CLONE = "/nodes/{node}/qemu/{vmid}/clone"
 CONFIG = "/nodes/{node}/qemu/{vmid}/config"
 START = "/nodes/{node}/qemu/{vmid}/status/start"
+VM = "/nodes/{node}/qemu/{vmid}"
 
 
 class Simulator:
@@ -92,10 +93,18 @@ class Simulator:
 
     def fault(self, act: object, **matcher: object) -> int:
         """Arms a fault: `act` happens to requests that fit `matcher`; once, or `count` times (0: always)."""
-        return self._call("POST", "/faults", {"match": matcher, "act": act})["id"]
+        return self.arm({"match": matcher, "act": act})
+
+    def arm(self, rule: Record) -> int:
+        """Arms a rule as the control port takes it."""
+        return self._call("POST", "/faults", rule)["id"]
 
     def faults_met(self, fault: int) -> int:
         return next(rule["met"] for rule in self._call("GET", "/faults") if rule["id"] == fault)
+
+    def complaints(self) -> list[str]:
+        """Acts of rules that could not be done."""
+        return [text for rule in self._call("GET", "/faults") for text in rule["complaints"]]
 
     def clear_faults(self) -> None:
         self._call("DELETE", "/faults")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from decent.market import Market
-from decent.simulator import CLONE, CONFIG, START
+from decent.simulator import CLONE, CONFIG, START, VM
 from decent.wait import until
 
 RULES = "/nodes/{node}/qemu/{vmid}/firewall/rules"
 SHUTDOWN = "/nodes/{node}/qemu/{vmid}/status/shutdown"
-VM = "/nodes/{node}/qemu/{vmid}"
 HELD = {"delay": {"ms": 1000}}
 
 # What is under way when it is killed: the call, and what happens to it meanwhile.

@@ -14,6 +14,7 @@ from decent.site import Site
 from decent.wait import steady, until
 
 SECOND = timedelta(seconds=1)
+pytestmark = pytest.mark.faultless("each story here is about a trouble of its own, and counts how often it was met")
 
 
 def waits(contract: Contract, reason: str, actor: str) -> dict:

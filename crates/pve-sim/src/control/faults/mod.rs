@@ -152,10 +152,11 @@ impl Faults {
         self.rules.retain(|rule| id.is_some_and(|id| rule.id != id));
     }
 
-    /// What happens to a request: the first rule that meets it decides.
+    /// What happens to a request: the newest rule that meets it decides, so that a story's own comes before those that
+    /// are armed in all.
     pub fn take(&mut self, facts: &Facts, now: Moment) -> Taken {
         let dice = &mut self.dice;
-        let met = self.rules.iter_mut().find_map(|rule| {
+        let met = self.rules.iter_mut().rev().find_map(|rule| {
             rule.take(facts, now, dice).then(|| Taken {
                 rule: Some(rule.id),
                 plan: Arc::clone(&rule.plan),

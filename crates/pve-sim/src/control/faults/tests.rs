@@ -63,6 +63,19 @@ fn a_likely_rule_meets_its_share_and_the_same_ones_with_the_same_seed() {
 }
 
 #[test]
+fn the_newest_rule_that_meets_a_request_decides_and_leaves_it_to_the_others_after_that() {
+    let mut faults = armed(1, &json!({}), &json!("drop_before"));
+    let newer = serde_json::from_value(json!({"act": "drop_after"})).unwrap();
+    faults.add(read(newer).unwrap(), Moment::default()).unwrap();
+    let mut ending = || {
+        let taken = faults.take(&facts("GET", "/version"), Moment::default());
+        taken.plan.ending.clone()
+    };
+    let all = [ending(), ending(), ending()];
+    assert_eq!(all, [Some(Ending::DropAfter), Some(Ending::DropBefore), None]);
+}
+
+#[test]
 fn a_window_opens_and_shuts() {
     let matcher = json!({"count": 0, "window": {"after_ms": 100, "for_ms": 50}});
     let mut faults = armed(1, &matcher, &json!("drop_after"));

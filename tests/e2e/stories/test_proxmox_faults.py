@@ -1,0 +1,124 @@
+"""What Proxmox does wrong at the worst moment: each fault of the matrix that no other story is about."""
+
+from __future__ import annotations
+
+import pytest
+
+from decent.contract import phase
+from decent.faults import FAULTS
+from decent.market import Market
+from decent.simulator import CLONE, CONFIG, START
+from decent.site import Site
+from decent.wait import until
+
+pytestmark = pytest.mark.faultless("has faults of its own, and counts how often they were met")
+STEPS = {"clone": ("POST", CLONE), "configure": ("PUT", CONFIG), "start": ("POST", START)}
+
+
+def ends_in_one_running_vm(market: Market, site: Site, *faults: int) -> None:
+    """A contract is made and ended under these faults: one VM, then none."""
+    contract = market.tenant().rent(site)
+    contract.until_holds("Provisioned", timeout=90)
+    assert [fault for fault in faults if not site.sim.faults_met(fault)] == [], "each fault was met"
+    assert site.sim.complaints() == []
+    assert contract.vm()["status"] == "running"
+    assert len(site.sim.vms()) == 1
+    contract.cancel()
+    contract.until_clean(timeout=90)
+    assert site.sim.vms() == []
+
+
+def test_a_clone_whose_worker_is_killed_is_set_aside_and_another_id_taken(market: Market) -> None:
+    site = market.site()
+    killed = site.sim.fault("kill_worker", method="POST", path=CLONE)
+    contract = market.tenant().rent(site)
+    contract.until_holds("Provisioned", timeout=90)
+    assert site.sim.faults_met(killed) == 1
+    left = site.sim.vm(10000)
+    assert left["config"]["lock"] == "clone", "no token can remove it"
+    running = [vm for vm in contract.vms() if vm["status"] == "running"]
+    assert [vm["vmid"] for vm in running] == [10001]
+    slot = next(slot for slot in contract.slots() if slot["spec"]["index"] == 0)
+    until("its Slot is set aside", lambda: phase(site.cluster.get("slots", site.namespace, "ams1-0")) == "Quarantined")
+    assert slot["spec"]["vmid"] == 10000
+
+
+@pytest.mark.parametrize("step", ["clone", "start"])
+@pytest.mark.parametrize("end", [{"warn_task": {"warnings": 1}}, "lose_task"], ids=["warnings", "vanished"])
+def test_a_task_that_ends_oddly_ends_in_one_running_vm(market: Market, step: str, end: object) -> None:
+    site = market.site()
+    method, path = STEPS[step]
+    ends_in_one_running_vm(market, site, site.sim.fault(end, method=method, path=path))
+
+
+def test_a_start_whose_worker_is_killed_is_asked_for_again(market: Market) -> None:
+    site = market.site()
+    ends_in_one_running_vm(market, site, site.sim.fault("kill_worker", method="POST", path=START))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_quorum_that_goes_at_a_step_and_comes_back_ends_in_one_running_vm(market: Market, step: str) -> None:
+    site = market.site()
+    method, path = STEPS[step]
+    undo = {"after_ms": 2500, "method": "POST", "path": "/quorum", "body": {"on": True}}
+    act = {"control": {"method": "POST", "path": "/quorum", "body": {"on": False}, "undo": undo}}
+    ends_in_one_running_vm(market, site, site.sim.fault(act, method=method, path=path))
+
+
+@pytest.mark.parametrize(
+    ("step", "privilege"),
+    [("clone", "VM.Allocate"), ("configure", "VM.Config.Network"), ("start", "VM.PowerMgmt")],
+)
+def test_a_privilege_that_goes_at_a_step_and_comes_back_ends_in_one_running_vm(
+    market: Market, step: str, privilege: str
+) -> None:
+    site = market.site()
+    method, path = STEPS[step]
+    right = {"path": "/pool/decent", "privilege": privilege}
+    undo = {"after_ms": 2500, "method": "POST", "path": "/privileges/restore", "body": right}
+    act = {"control": {"method": "POST", "path": "/privileges/revoke", "body": right, "undo": undo}}
+    ends_in_one_running_vm(market, site, site.sim.fault(act, method=method, path=path))
+
+
+@pytest.mark.parametrize("name", ["empty-bodies", "garbled-answers"])
+def test_answers_without_sense_end_in_one_running_vm(market: Market, name: str) -> None:
+    market.fault = FAULTS[name]
+    ends_in_one_running_vm(market, market.site())
+
+
+def test_a_slow_daemon_is_waited_for(market: Market) -> None:
+    market.fault = FAULTS["slow-daemon"]
+    ends_in_one_running_vm(market, market.site())
+
+
+def test_a_foreigner_at_the_very_moment_of_the_clone_is_never_touched(market: Market) -> None:
+    site = market.site()
+    body = {"vmid": "{newid}", "node": "{node}", "name": "somebody-elses", "running": True}
+    act = {"control": {"method": "POST", "path": "/vms", "body": body}}
+    taken = site.sim.fault(act, method="POST", path=CLONE)
+    contract = market.tenant().rent(site)
+    contract.until_holds("Provisioned", timeout=90)
+    assert (site.sim.faults_met(taken), site.sim.complaints()) == (1, [])
+    assert contract.vm()["vmid"] == 10001
+    assert [call for call in site.sim.changes() if call["vmid"] == 10000] == []
+    foreign = site.sim.vm(10000)
+    assert (foreign["name"], foreign["status"]) == ("somebody-elses", "running")
+
+
+@pytest.mark.parametrize("step", ["configure", "start"])
+def test_a_vm_that_moves_at_a_step_ends_as_one_running_vm(market: Market, step: str) -> None:
+    site = market.site(nodes=2, pool={"nodes": [{"name": "pve1"}, {"name": "pve2", "cordoned": True}]})
+    method, path = STEPS[step]
+    act = {"control": {"method": "PATCH", "path": "/vms/{vmid}", "body": {"node": "pve2"}}}
+    ends_in_one_running_vm(market, site, site.sim.fault(act, method=method, path=path))
+
+
+def test_stale_lists_make_no_second_vm(market: Market) -> None:
+    market.fault = FAULTS["stale-lists"]
+    ends_in_one_running_vm(market, market.site())
+
+
+@pytest.mark.parametrize("name", ["storage-full", "storage-unmounted", "storage-locked"])
+def test_a_storage_that_fails_once_is_used_again(market: Market, name: str) -> None:
+    market.fault = FAULTS[name]
+    ends_in_one_running_vm(market, market.site())
