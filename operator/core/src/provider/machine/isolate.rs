@@ -44,7 +44,7 @@ pub fn missing(want: &Blueprint, seen: &FirewallSeen) -> Vec<FirewallOp> {
     let rules = rules(want);
     if !same_rules(&rules, &seen.rules) {
         ops.extend((0..seen.rules.len()).rev().map(FirewallOp::DeleteRule));
-        ops.extend(rules.into_iter().map(FirewallOp::InsertRule));
+        ops.extend(rules.into_iter().rev().map(FirewallOp::InsertRule));
     }
     ops.extend(address_set(want, seen.ipfilter.as_deref()));
     let set: BTreeMap<String, String> = options()
