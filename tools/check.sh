@@ -32,6 +32,12 @@ step purity "$xtask" purity
 step "stories' lints" uv run --quiet --frozen --project tests/e2e ruff check tests/e2e
 step "stories' format" uv run --quiet --frozen --project tests/e2e ruff format --check tests/e2e
 step "generated files" "$xtask" gen --check
+schema=../shared/proxmox/apidoc-9.2.json.gz
+if [ -e "$schema" ]; then
+  step "table of calls" "$xtask" api-table --check "$schema"
+else
+  echo "- table of calls           skipped: there is no API schema at $schema"
+fi
 if command -v shellcheck >/dev/null 2>&1; then
   step scripts shellcheck justw .ci/run tools/*.sh
 else

@@ -1,5 +1,6 @@
-//! Developer tasks: what is generated, what is checked about the tree, the demo and the benchmarks.
+//! Developer tasks: what is generated or derived, what is checked about the tree, the demo and the benchmarks.
 
+mod api_table;
 mod bench;
 mod demo;
 mod generate;
@@ -24,6 +25,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Derive the simulator's table of calls from a recorded API schema.
+    ApiTable(api_table::ApiTable),
     /// Check that the pure crates have no runtime or network in their trees.
     Purity,
     /// Show how one contract becomes a machine, on real parts.
@@ -39,6 +42,7 @@ enum Task {
 async fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Gen { check } => generate::run(check).map(|()| ExitCode::SUCCESS),
+        Task::ApiTable(args) => api_table::run(&args),
         Task::Purity => purity::run().map(|()| ExitCode::SUCCESS),
         Task::Demo(args) => demo::run(args).await,
         Task::DemoDown(place) => demo::down(place).await,

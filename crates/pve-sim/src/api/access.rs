@@ -1,11 +1,25 @@
-//! /access: what a caller may do, and the list.
+//! /access: what a caller may do, the list and its changes.
 
 use serde_json::{Map, Value, json};
 
-use crate::model::access::{Principal, Privs};
+use crate::model::access::{AclEntry, Principal, Privs};
 
-use super::call::Call;
+use super::call::{Call, USERS};
 use super::reply::{Answer, Fault, Reply};
+use super::schema::split_list;
+
+/// GET /access/groups: there are none.
+pub fn groups(_call: &mut Call<'_>) -> Reply {
+    Answer::of(json!([]))
+}
+
+/// GET /access/domains
+pub fn domains(_call: &mut Call<'_>) -> Reply {
+    Answer::of(json!([
+        {"realm": "pam", "type": "pam", "comment": "Linux PAM standard authentication"},
+        {"realm": "pve", "type": "pve", "comment": "Proxmox VE authentication server"},
+    ]))
+}
 
 /// GET /access/permissions
 pub fn permissions(call: &mut Call<'_>) -> Reply {
@@ -53,4 +67,76 @@ pub fn acl(call: &mut Call<'_>) -> Reply {
         })
     });
     Answer::of(list.collect::<Vec<_>>())
+}
+
+/// PUT /access/acl
+pub fn put_acl(call: &mut Call<'_>) -> Reply {
+    let params = call.params;
+    let path = call.fill("{path}");
+    if !is_acl_path(&path) {
+        return Err(Fault::param("path", format!("invalid ACL path '{path}'")));
+    }
+    let listed = |name: &str| split_list(params.text(name).unwrap_or_default()).map(str::to_owned);
+    let whose: Vec<String> = listed("users").chain(listed("tokens")).collect();
+    if whose.is_empty() {
+        let text = "either 'users', 'groups' or 'tokens' is required.".to_owned();
+        let errors = ["groups", "tokens", "users"].map(|name| (name.to_owned(), text.clone()));
+        return Err(Fault::invalid(errors.into()));
+    }
+    call.lock_file(USERS, "ACL update")?;
+    let roles: Vec<String> = listed("roles").collect();
+    check_known(call, &roles, &whose)?;
+    for role in &roles {
+        for who in &whose {
+            if params.flag("delete") {
+                call.world.access.revoke(&path, who, role);
+                continue;
+            }
+            call.world.access.grant(AclEntry {
+                path: path.clone(),
+                who: who.clone(),
+                role: role.clone(),
+                propagate: params.text("propagate") != Some("0"),
+            });
+        }
+    }
+    Answer::null()
+}
+
+fn check_known(call: &Call<'_>, roles: &[String], whose: &[String]) -> Result<(), Fault> {
+    let access = &call.world.access;
+    let failed = |why: String| Err(Fault::died(format!("ACL update failed: {why}")));
+    if let Some(role) = roles.iter().find(|role| !access.roles.contains_key(*role)) {
+        return failed(format!("role '{role}' does not exist"));
+    }
+    for who in whose.iter().map(|who| Principal::parse(who)) {
+        let Some(user) = access.users.get(&who.user) else {
+            return failed(format!("user '{}' does not exist", who.user));
+        };
+        if let Some(token) = who.token.filter(|token| !user.tokens.contains_key(token)) {
+            return failed(format!("no such token '{token}' for user '{}'", who.user));
+        }
+    }
+    Ok(())
+}
+
+/// Whether rights can be given on a path.
+fn is_acl_path(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    let word = |part: &&str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    path == "/"
+        || match parts.as_slice() {
+            ["access" | "mapping" | "nodes" | "pool" | "sdn" | "storage" | "vms"]
+            | ["access", "groups" | "realm"] => true,
+            ["access", "groups" | "realm", name] | ["nodes" | "storage", name] => word(name),
+            ["vms", vmid] => vmid.len() > 2 && vmid.chars().all(|c| c.is_ascii_digit()),
+            ["pool", names @ ..] => names.len() < 4 && names.iter().all(word),
+            ["mapping" | "sdn", rest @ ..] => rest.len() < 5 && rest.iter().all(word),
+            _ => false,
+        }
 }

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use percent_encoding::percent_decode_str;
-
 use crate::model::access::Principal;
 use crate::model::locks::PATIENCE;
 use crate::model::refusal::Refusal;
@@ -11,39 +9,18 @@ use crate::model::vm::Vm;
 use crate::model::world::World;
 
 use super::params::Params;
+use super::permit::permit;
 use super::reach;
 use super::reply::{Fault, Reply, sync};
-use super::routes::ROUTES;
-use super::spec::{self, Param};
+use super::{index, schema, tree};
 
 /// The file of users, rights and pools.
 pub const USERS: &str = "file-user_cfg";
-
-/// What a call asks for before anything else.
-#[derive(Clone, Copy)]
-pub enum Perm {
-    /// One of these privileges on a path, in which `{name}` stands for a parameter.
-    Any(&'static str, &'static [&'static str]),
-    /// VM.Allocate on the new id or on the pool.
-    NewVm(&'static str),
-}
+/// The file of storages.
+pub const STORAGES: &str = "file-storage_cfg";
 
 /// A handler.
 pub type Handler = fn(&mut Call<'_>) -> Reply;
-
-/// One line of the route table.
-pub struct Route {
-    /// The method.
-    pub method: &'static str,
-    /// The path, in which `{name}` stands for a segment.
-    pub path: &'static str,
-    /// What it asks for; all of them.
-    pub perms: &'static [Perm],
-    /// What it takes besides the path, in tables.
-    pub params: &'static [&'static [Param]],
-    /// What it does.
-    pub run: Handler,
-}
 
 /// A request on its way.
 pub struct Call<'a> {
@@ -68,9 +45,9 @@ impl Call<'_> {
         self.segment("node").to_owned()
     }
 
-    /// The guest's id of the path.
+    /// The guest's id, of the path or of a creation.
     pub fn vmid(&self) -> u32 {
-        self.segment("vmid").parse().unwrap_or(0)
+        self.fill("{vmid}").parse().unwrap_or(0)
     }
 
     /// The guest of the path.
@@ -97,22 +74,22 @@ impl Call<'_> {
         self.need(&format!("/vms/{}", self.vmid()), privileges)
     }
 
-    fn permit(&self, perm: Perm) -> Result<(), Fault> {
-        match perm {
-            Perm::Any(path, privileges) => self.need(&self.fill(path), privileges),
-            Perm::NewVm(name) => self.permit_new_vm(name),
-        }
+    /// Whether the caller is root@pam itself, not one of its tokens.
+    pub fn is_root(&self) -> bool {
+        self.who.token.is_none() && self.who.user == "root@pam"
     }
 
-    fn permit_new_vm(&self, name: &str) -> Result<(), Fault> {
-        let vmid = self.params.text(name).unwrap_or_default();
-        let pool = self.params.filled("pool");
-        let pool_path = pool.map(|pool| format!("/pool/{pool}"));
-        let by_pool = pool_path.is_some_and(|path| self.allows(&path, "VM.Allocate"));
-        if !by_pool && !self.allows(&format!("/vms/{vmid}"), "VM.Allocate") {
-            return Err(Fault::new(403, "Permission check failed"));
+    /// Refuses an option that only root@pam itself may use.
+    pub fn only_root(&self, option: &str) -> Result<(), Fault> {
+        if self.params.flag(option) && !self.is_root() {
+            return Err(Fault::param(option, "Only root may use this option."));
         }
-        match pool {
+        Ok(())
+    }
+
+    /// Refuses a pool that is not there, as a lack of permission.
+    pub fn check_pool(&self) -> Result<(), Fault> {
+        match self.params.filled("pool") {
             Some(pool) if self.world.pools.get(pool).is_err() => Err(Fault::new(
                 403,
                 format!("Permission check failed (pool '{pool}' does not exist)"),
@@ -122,7 +99,7 @@ impl Call<'_> {
     }
 
     /// A path with the values of its named parts.
-    fn fill(&self, template: &str) -> String {
+    pub fn fill(&self, template: &str) -> String {
         let parts = template.split('/').map(|part| {
             match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
                 None => part,
@@ -132,7 +109,11 @@ impl Call<'_> {
                     .map_or_else(|| self.params.text(name).unwrap_or(""), String::as_str),
             }
         });
-        parts.collect::<Vec<_>>().join("/")
+        let filled = parts.collect::<Vec<_>>().join("/");
+        match filled.trim_end_matches('/') {
+            "" if filled.starts_with('/') => "/".to_owned(),
+            path => path.to_owned(),
+        }
     }
 
     /// Refuses without quorum, as everything does that changes a file under the cluster's lock.
@@ -147,68 +128,29 @@ impl Call<'_> {
 
 /// Answers a call; `path` starts behind /api2/json.
 pub fn dispatch(world: &mut World, who: &Principal, (method, path): (&str, &str), params: &Params) -> Reply {
-    let segments: Vec<String> = path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(decode)
-        .collect();
-    let mut found = ROUTES.iter().filter(|route| route.method == method);
-    let found = found.find_map(|route| Some((route, match_path(route.path, &segments)?)));
-    let Some((route, path_values)) = found else {
-        return Err(Fault::new(
-            501,
-            format!("Method '{method} {path}' not implemented"),
-        ));
-    };
+    let segments = tree::segments(path);
+    if method == "GET" && segments.is_empty() {
+        return index::root();
+    }
+    let unknown = || Fault::new(501, format!("Method '{method} {path}' not implemented"));
+    let found = tree::find(method, &segments).ok_or_else(unknown)?;
+    if who.token.is_some() && !found.method.token {
+        let text = format!("URI '{path}' not available with API token, need proper ticket.");
+        return Err(Fault::new(403, format!("Permission check failed ({text})")));
+    }
     let mut call = Call {
         world,
         who,
-        path: path_values,
+        path: found.path,
         params,
     };
-    for perm in route.perms {
-        call.permit(*perm)?;
-    }
+    permit(&call, &found.method.access)?;
     let node = call.path.get("node").map(String::as_str);
-    reach::check(call.world, (method, route.path), node)?;
-    check_segments(&call)?;
-    spec::check(route.params, params).map_err(Fault::invalid)?;
-    (route.run)(&mut call)
-}
-
-fn decode(segment: &str) -> String {
-    percent_decode_str(segment).decode_utf8_lossy().into_owned()
-}
-
-fn match_path(template: &'static str, segments: &[String]) -> Option<BTreeMap<&'static str, String>> {
-    let mut values = BTreeMap::new();
-    let mut rest = segments.iter();
-    for part in template.split('/').filter(|part| !part.is_empty()) {
-        let segment = rest.next()?;
-        match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
-            Some(name) => drop(values.insert(name, segment.clone())),
-            None if part == segment => {}
-            None => return None,
-        }
-    }
-    rest.next().is_none().then_some(values)
-}
-
-fn check_segments(call: &Call<'_>) -> Result<(), Fault> {
-    let Some(vmid) = call.path.get("vmid") else {
-        return Ok(());
-    };
-    if vmid.parse::<i64>().is_err() {
-        return Err(Fault::param(
-            "vmid",
-            format!("type check ('integer') failed - got '{vmid}'"),
-        ));
-    }
-    match vmid.parse::<u32>() {
-        Ok(100..=999_999_999) => Ok(()),
-        _ => Err(Fault::param(
-            "vmid",
-            "invalid format - value does not look like a valid VM ID\n",
-        )),
+    reach::check(call.world, (method, found.template), node)?;
+    schema::check(found.method, &call.path, params).map_err(Fault::invalid)?;
+    match (found.run, found.method.index) {
+        (Some(run), _) => run(&mut call),
+        (None, Some(key)) => index::children(key, &found.children),
+        (None, None) => Err(unknown()),
     }
 }

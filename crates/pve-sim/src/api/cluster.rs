@@ -38,7 +38,9 @@ pub fn nextid(call: &mut Call<'_>) -> Reply {
         }
         return Answer::of(vmid.to_string());
     }
-    let (lower, upper) = (100_u32, 1_000_000_u32);
+    let range = call.world.datacenter.options.get("next-id");
+    let bound = |name: &str| range?.get(name)?.as_str()?.parse().ok();
+    let (lower, upper): (u32, u32) = (bound("lower").unwrap_or(100), bound("upper").unwrap_or(1_000_000));
     match (lower..upper).find(|vmid| !taken.contains_key(vmid)) {
         Some(vmid) => Answer::of(vmid.to_string()),
         None => Err(Fault::died(format!(

@@ -10,22 +10,6 @@ use crate::model::firewall::{Entry, FirewallFile, IpSet, digest, list_with_diges
 use super::call::Call;
 use super::firewall::{check_digest, file, take, write};
 use super::reply::{Answer, Fault, Reply};
-use super::spec::Kind::{Bool, Form, Short, Text};
-use super::spec::{Param, opt, req};
-
-/// What the creation of a set takes.
-pub const CREATE: &[Param] = &[
-    req("name", Form(check_name)),
-    opt("comment", Text),
-    opt("rename", Text),
-    opt("digest", Short(64)),
-];
-/// What the change of an address takes.
-pub const CHANGE: &[Param] = &[
-    opt("comment", Text),
-    opt("nomatch", Bool),
-    opt("digest", Short(64)),
-];
 
 /// GET …/ipset
 pub fn list(call: &mut Call<'_>) -> Reply {
@@ -118,6 +102,12 @@ pub fn add(call: &mut Call<'_>) -> Reply {
     let (mut file, name) = find(call)?;
     let sent = call.params.text("cidr").unwrap_or_default();
     let cidr = match Cidr::parse(sent) {
+        Some(cidr) if cidr.bits == 0 => {
+            return Err(Fault::param(
+                "cidr",
+                "a zero prefix is not allowed in ipset entries",
+            ));
+        }
         Some(cidr) => cidr.text(),
         None => return Err(Fault::died(format!("no such alias '{sent}'"))),
     };
@@ -229,11 +219,8 @@ fn masked(address: IpAddr, bits: u8) -> IpAddr {
     }
 }
 
-/// An address, a network that is not everything, or the name of an alias.
+/// An address, a network, or the name of an alias.
 pub fn check_cidr(value: &str) -> Result<(), String> {
-    if value.ends_with("/0") && Cidr::parse(value).is_some() {
-        return Err("a zero prefix is not allowed in ipset entries".to_owned());
-    }
     let alias = value.chars().next().is_some_and(|c| c.is_ascii_alphabetic())
         && value
             .chars()
@@ -241,20 +228,10 @@ pub fn check_cidr(value: &str) -> Result<(), String> {
     if alias || Cidr::parse(value).is_some() {
         return Ok(());
     }
-    Err("invalid format - value does not look like a valid IP address or CIDR network\n".to_owned())
+    Err("value does not look like a valid IP address or CIDR network\n".to_owned())
 }
 
-fn check_name(value: &str) -> Result<(), String> {
-    let start = value.chars().next().is_some_and(|c| c.is_ascii_alphabetic());
-    let rest = value
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-    if value.len() > 64 {
-        return Err("value may only be 64 characters long".to_owned());
-    }
-    if start && rest && value.len() > 1 {
-        Ok(())
-    } else {
-        Err("value does not match the regex pattern".to_owned())
-    }
+/// The version of an address or network.
+pub fn ip_version(text: &str) -> Option<u8> {
+    Cidr::parse(text).map(|cidr| if cidr.address.is_ipv4() { 4 } else { 6 })
 }

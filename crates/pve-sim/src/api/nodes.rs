@@ -102,10 +102,27 @@ pub fn network(call: &mut Call<'_>) -> Reply {
             || call.allows(&format!("/nodes/{}", node.name), "Sys.Audit")
     });
     let list = visible.enumerate().map(|(index, bridge)| {
-        json!({
+        let mut entry = json!({
             "iface": bridge, "type": "bridge", "active": 1, "autostart": 1, "priority": index + 3, "method": "manual",
             "method6": "manual", "families": ["inet"], "bridge_ports": "", "bridge_stp": "off", "bridge_fd": "0",
-        })
+        });
+        if node.bridges.first() == Some(bridge) {
+            let address = node.ip();
+            entry["cidr"] = Value::from(format!("{address}/24"));
+            entry["address"] = Value::from(address);
+            entry["netmask"] = Value::from("24");
+            entry["method"] = Value::from("static");
+        }
+        entry
     });
     Answer::of(list.collect::<Vec<_>>())
+}
+
+/// GET /nodes/{node}/sdn/zones
+pub fn zones(call: &mut Call<'_>) -> Reply {
+    let zone = "/sdn/zones/localnetwork";
+    if call.need(zone, &["SDN.Audit", "SDN.Use"]).is_err() {
+        return Answer::of(json!([]));
+    }
+    Answer::of(json!([{"zone": "localnetwork", "status": "available"}]))
 }

@@ -7,18 +7,6 @@ use crate::model::refusal::Refusal;
 
 use super::call::{Call, USERS};
 use super::reply::{Answer, Fault, Reply, sync};
-use super::spec::Kind::{Bool, Text, VmIdList};
-use super::spec::{Param, opt, req};
-
-/// What PUT takes.
-pub const PUT: &[Param] = &[
-    req("poolid", Text),
-    opt("comment", Text),
-    opt("vms", VmIdList),
-    opt("storage", Text),
-    opt("delete", Bool),
-    opt("allow-move", Bool),
-];
 
 /// GET /pools
 pub fn list(call: &mut Call<'_>) -> Reply {

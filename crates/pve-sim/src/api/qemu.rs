@@ -5,16 +5,7 @@ use serde_json::{Map, Value};
 use crate::model::work::{self, DestroyJob, Job};
 
 use super::call::Call;
-use super::reply::{Answer, Fault, Reply, sync};
-use super::spec::Kind::Bool;
-use super::spec::{Param, opt};
-
-/// What DELETE takes.
-pub const DELETE: &[Param] = &[
-    opt("purge", Bool),
-    opt("destroy-unreferenced-disks", Bool),
-    opt("skiplock", Bool),
-];
+use super::reply::{Answer, Reply, sync};
 
 /// GET /nodes/{node}/qemu
 pub fn list(call: &mut Call<'_>) -> Reply {
@@ -27,15 +18,14 @@ pub fn list(call: &mut Call<'_>) -> Reply {
 
 /// DELETE /nodes/{node}/qemu/{vmid}
 pub fn delete(call: &mut Call<'_>) -> Reply {
-    if call.params.flag("skiplock") {
-        return Err(Fault::param("skiplock", "Only root may use this option."));
-    }
+    call.only_root("skiplock")?;
     let vm = call.vm()?;
     work::check_removable_at_once(vm).map_err(sync)?;
     let job = DestroyJob {
         vmid: vm.vmid,
         purge: call.params.flag("purge"),
         unreferenced: call.params.flag("destroy-unreferenced-disks"),
+        skiplock: call.params.flag("skiplock"),
     };
     let (node, vmid) = (call.node(), call.vmid());
     Answer::of(work::spawn(

@@ -12,6 +12,7 @@ use super::reply::{Answer, Fault, Reply, sync};
 /// POST /nodes/{node}/qemu/{vmid}/clone
 pub fn clone(call: &mut Call<'_>) -> Reply {
     let params = call.params;
+    call.check_pool()?;
     let node = call.node();
     let target = params.filled("target").unwrap_or(&node).to_owned();
     if !call.world.nodes.contains_key(&target) {
@@ -83,7 +84,7 @@ fn check_storage(call: &Call<'_>, vm: &Vm, job: &CloneJob) -> Result<(), Fault> 
 
 fn check_bridges(call: &Call<'_>, vm: &Vm) -> Result<(), Fault> {
     let cards = vm.config.iter().filter(|(key, _)| key.starts_with("net"));
-    for net in cards.filter_map(|(_, value)| parse_net(value).ok()) {
+    for net in cards.filter_map(|(_, value)| parse_net(value)) {
         if let Some(bridge) = net.bridge() {
             call.need(&format!("/sdn/zones/localnetwork/{bridge}"), &["SDN.Use"])?;
         }

@@ -12,16 +12,8 @@ use crate::model::work::{self, ConfigJob, Job, ResizeJob};
 use super::call::Call;
 use super::params::Raw;
 use super::reply::{Answer, Fault, Reply, sync};
-use super::spec::Kind::{Bool, Form, Short};
-use super::spec::{Param, opt, req};
-
-/// What resize takes.
-pub const RESIZE: &[Param] = &[
-    req("disk", Form(check_disk)),
-    req("size", Form(check_size)),
-    opt("digest", Short(40)),
-    opt("skiplock", Bool),
-];
+use super::schema::split_list;
+use super::tags;
 
 /// Parameters that are no configuration keys.
 const CONTROL: &[&str] = &[
@@ -96,9 +88,7 @@ pub fn post(call: &mut Call<'_>) -> Reply {
 /// The change that a request asks for, after every check but those of the write itself.
 fn prepare(call: &Call<'_>) -> Result<Change, Fault> {
     let params = call.params;
-    if params.flag("skiplock") {
-        return Err(Fault::param("skiplock", "Only root may use this option."));
-    }
+    call.only_root("skiplock")?;
     let mut change = Change {
         digest: params.filled("digest").map(str::to_owned),
         ..Change::default()
@@ -108,22 +98,35 @@ fn prepare(call: &Call<'_>) -> Result<Change, Fault> {
             change.set.insert(key.to_owned(), value.clone());
         }
     }
-    let listed = params.text("delete").unwrap_or_default().split([',', ';', ' ']);
-    change.delete = listed.filter(|key| !key.is_empty()).map(str::to_owned).collect();
+    let listed = split_list(params.text("delete").unwrap_or_default());
+    change.delete = listed.map(str::to_owned).collect();
     if change.set.is_empty() && change.delete.is_empty() && params.filled("revert").is_none() {
         return Err(Fault::died("no options specified"));
     }
-    if change.set.get("sshkeys").is_some_and(|keys| !are_ssh_keys(keys)) {
-        return Err(Fault::died("SSH public key validation error"));
-    }
+    check_values(&change)?;
     check_deletes(&change)?;
-    check_privileges(call, &change)?;
+    let none = VmConfig::default();
+    check_privileges(call, call.vm().map_or(&none, |vm| &vm.config), &change)?;
     let vm = call.vm()?;
     if let Some(lock) = vm.config.lock() {
         return Err(sync(Refusal::locked(lock)));
     }
     call.world.check_flock(vm.vmid).map_err(sync)?;
     Ok(change)
+}
+
+/// Checks that no form can express.
+pub fn check_values(change: &Change) -> Result<(), Fault> {
+    if change.set.get("sshkeys").is_some_and(|keys| !are_ssh_keys(keys)) {
+        return Err(Fault::died("SSH public key validation error"));
+    }
+    if let Some(script) = change.set.get("hookscript") {
+        return Err(Fault::param(
+            "hookscript",
+            format!("script '{script}' does not exist\n"),
+        ));
+    }
+    Ok(())
 }
 
 fn check_deletes(change: &Change) -> Result<(), Fault> {
@@ -139,9 +142,8 @@ fn check_deletes(change: &Change) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_privileges(call: &Call<'_>, change: &Change) -> Result<(), Fault> {
-    let none = VmConfig::default();
-    let config = call.vm().map_or(&none, |vm| &vm.config);
+/// The rights on what a change touches of a configuration.
+pub fn check_privileges(call: &Call<'_>, config: &VmConfig, change: &Change) -> Result<(), Fault> {
     let sets = change
         .set
         .iter()
@@ -155,9 +157,14 @@ fn check_privileges(call: &Call<'_>, change: &Change) -> Result<(), Fault> {
         match needed_for(key, cdrom) {
             Needs::OneOf(privileges) => call.need_vm(privileges)?,
             Needs::SysModify => call.need("/", &["Sys.Modify"])?,
+            Needs::Root if call.is_root() => {}
             Needs::Root => return Err(Fault::died(format!("only root can set '{key}' config"))),
         }
         check_places(call, key, value)?;
+    }
+    if change.set.contains_key("tags") || change.delete.iter().any(|key| key == "tags") {
+        let new = change.set.get("tags").map_or("", String::as_str);
+        tags::check(call, config.get("tags").unwrap_or_default(), new)?;
     }
     Ok(())
 }
@@ -165,7 +172,7 @@ fn check_privileges(call: &Call<'_>, change: &Change) -> Result<(), Fault> {
 /// The rights on what a value names: a bridge, a storage.
 fn check_places(call: &Call<'_>, key: &str, value: &str) -> Result<(), Fault> {
     if key.starts_with("net") {
-        if let Some(bridge) = parse_net(value).ok().as_ref().and_then(|net| net.bridge()) {
+        if let Some(bridge) = parse_net(value).as_ref().and_then(|net| net.bridge()) {
             call.need(&format!("/sdn/zones/localnetwork/{bridge}"), &["SDN.Use"])?;
         }
     } else if is_disk_key(key)
@@ -180,9 +187,7 @@ fn check_places(call: &Call<'_>, key: &str, value: &str) -> Result<(), Fault> {
 
 /// PUT /nodes/{node}/qemu/{vmid}/resize
 pub fn resize(call: &mut Call<'_>) -> Reply {
-    if call.params.flag("skiplock") {
-        return Err(Fault::param("skiplock", "Only root may use this option."));
-    }
+    call.only_root("skiplock")?;
     let text = |name: &str| call.params.text(name).unwrap_or_default().to_owned();
     let digest = call.params.filled("digest").map(str::to_owned);
     let job = ResizeJob {
@@ -199,42 +204,4 @@ pub fn resize(call: &mut Call<'_>) -> Reply {
         call.who,
         Job::Resize(job),
     ))
-}
-
-fn disk_names() -> Vec<String> {
-    let counts = [
-        ("ide", 4),
-        ("scsi", 31),
-        ("virtio", 16),
-        ("sata", 6),
-        ("efidisk", 1),
-        ("tpmstate", 1),
-    ];
-    counts
-        .into_iter()
-        .flat_map(|(name, count)| (0..count).map(move |index| format!("{name}{index}")))
-        .collect()
-}
-
-fn check_disk(value: &str) -> Result<(), String> {
-    let names = disk_names();
-    if names.iter().any(|name| name == value) {
-        return Ok(());
-    }
-    Err(format!(
-        "value '{value}' does not have a value in the enumeration '{}'",
-        names.join(", ")
-    ))
-}
-
-fn check_size(value: &str) -> Result<(), String> {
-    let size = value.strip_prefix('+').unwrap_or(value);
-    let digits = size.strip_suffix(['K', 'M', 'G', 'T']).unwrap_or(size);
-    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
-    let number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
-    if number(whole) && number(part) {
-        Ok(())
-    } else {
-        Err("value does not match the regex pattern".to_owned())
-    }
 }

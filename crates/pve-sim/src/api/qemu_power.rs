@@ -6,7 +6,7 @@ use crate::model::refusal::Refusal;
 use crate::model::work::{self, Job, PowerJob, PowerKind, SHUTDOWN};
 
 use super::call::Call;
-use super::reply::{Answer, Fault, Reply, sync};
+use super::reply::{Answer, Reply, sync};
 
 /// GET /nodes/{node}/qemu/{vmid}/status/current
 pub fn current(call: &mut Call<'_>) -> Reply {
@@ -38,9 +38,7 @@ pub fn reboot(call: &mut Call<'_>) -> Reply {
 }
 
 fn spawn(call: &mut Call<'_>, task: &str, kind: PowerKind) -> Reply {
-    if call.params.flag("skiplock") {
-        return Err(Fault::param("skiplock", "Only root may use this option."));
-    }
+    call.only_root("skiplock")?;
     let (node, vmid) = (call.node(), call.vmid());
     let timeout = call
         .params

@@ -1,67 +1,14 @@
-//! The route table: every call with its permissions, parameters and handler.
+//! The route table: which call is handled by what. What a call takes and asks for is in `schema`.
 
-use super::call::Perm::{self, Any, NewVm};
-use super::call::{Handler, Route};
-use super::spec::Kind::{Bool, Choice, Int, Text, VmId};
-use super::spec::{Param, opt, req};
-use super::tables::{
-    ADDRESS, CHANGE, CLONE, CLUSTER_FW_OPTIONS, DEVICES, DIGEST, DRIVES, FW_OPTIONS, NUMBERS, RULE,
-    RULE_CHANGE, START, STOP, TASK_LIST, TEXTS,
-};
+use super::call::Handler;
 use super::{
-    access, cluster, datacenter, firewall, ipset, nodes, pools, qemu, qemu_clone, qemu_config, qemu_power,
-    resources, rules, storage, tasks,
+    access, cluster, datacenter, firewall, firewall_more, index, ipset, nodes, pools, qemu, qemu_agent,
+    qemu_clone, qemu_cloudinit, qemu_config, qemu_create, qemu_power, qemu_state, resources, roles, rules,
+    storage, storage_config, storage_files, tasks, ticket, tokens, users,
 };
-use crate::model::privileges;
 
-const AUDIT: &[Perm] = &[Any("/vms/{vmid}", &["VM.Audit"])];
-const CONFIG: &[Perm] = &[Any("/vms/{vmid}", privileges::CONFIG)];
-const DISK: &[Perm] = &[Any("/vms/{vmid}", &["VM.Config.Disk"])];
-const NETWORK: &[Perm] = &[Any("/vms/{vmid}", &["VM.Config.Network"])];
-const POWER: &[Perm] = &[Any("/vms/{vmid}", &["VM.PowerMgmt"])];
-const REMOVE: &[Perm] = &[Any("/vms/{vmid}", &["VM.Allocate"])];
-const COPY: &[Perm] = &[Any("/vms/{vmid}", &["VM.Clone"]), NewVm("newid")];
-const POOL: &[Perm] = &[Any("/pool/{poolid}", &["Pool.Allocate"])];
-const POOL_AUDIT: &[Perm] = &[Any("/pool/{poolid}", &["Pool.Audit"])];
-const SYSTEM: &[Perm] = &[Any("/", &["Sys.Audit"])];
-const MODIFY: &[Perm] = &[Any("/", &["Sys.Modify"])];
-const NODE: &[Perm] = &[Any("/nodes/{node}", &["Sys.Audit"])];
-const STORE: &[Perm] = &[Any(
-    "/storage/{storage}",
-    &["Datastore.Audit", "Datastore.AllocateSpace"],
-)];
-const ANYBODY: &[Perm] = &[];
-
-/// A table of parameters.
-type Table = &'static [Param];
-const NOTHING: &[Table] = &[];
-const SETTINGS: &[Table] = &[CHANGE, NUMBERS, TEXTS, DEVICES, DRIVES];
-const PERMISSIONS: &[Param] = &[opt("path", Text), opt("userid", Text)];
-const RESOURCES: &[Param] = &[opt("type", Choice(&["vm", "storage", "node", "sdn"]))];
-const POOLS: &[Param] = &[
-    opt("poolid", Text),
-    opt("type", Choice(&["qemu", "lxc", "storage"])),
-];
-const NEW_POOL: &[Param] = &[req("poolid", Text), opt("comment", Text)];
-const ONE_POOL: &[Param] = &[req("poolid", Text)];
-const READ: &[Param] = &[opt("current", Bool), opt("snapshot", Text)];
-const REBOOT: &[Param] = &[opt("timeout", Int(0, i64::MAX))];
-
-const fn route(
-    method: &'static str,
-    path: &'static str,
-    perms: &'static [Perm],
-    params: &'static [Table],
-    run: Handler,
-) -> Route {
-    Route {
-        method,
-        path,
-        perms,
-        params,
-        run,
-    }
-}
+/// A method, a path in which `{name}` stands for a segment, and what is done.
+type Route = (&'static str, &'static str, Handler);
 
 macro_rules! vm {
     ($rest:literal) => {
@@ -69,70 +16,168 @@ macro_rules! vm {
     };
 }
 
-/// Every call: method, path, what it asks for, what it takes, what it does.
-#[rustfmt::skip]
-pub const ROUTES: &[Route] = &[
-    route("GET",    "/version",                                      ANYBODY,    NOTHING,                 nodes::version),
+/// Every call that is simulated.
+pub fn all() -> impl Iterator<Item = Route> {
+    ROUTES.iter().copied()
+}
+
+const ROUTES: &[Route] = &[
+    ("GET", "/version", nodes::version),
     // Access
-    route("GET",    "/access/permissions",                           ANYBODY,    &[PERMISSIONS],          access::permissions),
-    route("GET",    "/access/acl",                                   ANYBODY,    NOTHING,                 access::acl),
+    ("GET", "/access", index::access),
+    ("GET", "/access/ticket", ticket::get),
+    ("POST", "/access/ticket", ticket::create),
+    ("GET", "/access/domains", access::domains),
+    ("GET", "/access/groups", access::groups),
+    ("PUT", "/access/acl", access::put_acl),
+    ("GET", "/access/roles", roles::list),
+    ("POST", "/access/roles", roles::create),
+    ("GET", "/access/roles/{roleid}", roles::get),
+    ("PUT", "/access/roles/{roleid}", roles::update),
+    ("DELETE", "/access/roles/{roleid}", roles::delete),
+    ("GET", "/access/users", users::list),
+    ("POST", "/access/users", users::create),
+    ("GET", "/access/users/{userid}", users::get),
+    ("PUT", "/access/users/{userid}", users::update),
+    ("DELETE", "/access/users/{userid}", users::delete),
+    ("GET", "/access/users/{userid}/token", tokens::list),
+    ("GET", "/access/users/{userid}/token/{tokenid}", tokens::get),
+    ("POST", "/access/users/{userid}/token/{tokenid}", tokens::create),
+    ("PUT", "/access/users/{userid}/token/{tokenid}", tokens::update),
+    ("DELETE", "/access/users/{userid}/token/{tokenid}", tokens::delete),
+    ("GET", "/access/permissions", access::permissions),
+    ("GET", "/access/acl", access::acl),
     // Cluster
-    route("GET",    "/cluster/status",                               SYSTEM,     NOTHING,                 cluster::status),
-    route("GET",    "/cluster/nextid",                               ANYBODY,    &[&[opt("vmid", VmId)]], cluster::nextid),
-    route("GET",    "/cluster/resources",                            ANYBODY,    &[RESOURCES],            resources::list),
-    route("GET",    "/cluster/tasks",                                ANYBODY,    NOTHING,                 cluster::tasks),
-    route("GET",    "/cluster/options",                              ANYBODY,    NOTHING,                 datacenter::options),
-    route("GET",    "/cluster/firewall/options",                     SYSTEM,     NOTHING,                 datacenter::firewall),
-    route("PUT",    "/cluster/firewall/options",                     MODIFY,     &[CLUSTER_FW_OPTIONS],   datacenter::put_firewall),
+    ("GET", "/cluster/status", cluster::status),
+    ("GET", "/cluster/nextid", cluster::nextid),
+    ("GET", "/cluster/resources", resources::list),
+    ("GET", "/cluster/tasks", cluster::tasks),
+    ("GET", "/cluster/options", datacenter::options),
+    ("PUT", "/cluster/options", datacenter::put_options),
+    ("GET", "/cluster/ha/resources", firewall_more::none),
+    ("GET", "/cluster/sdn/vnets", firewall_more::none),
+    ("GET", "/cluster/firewall/ipset", firewall_more::none),
+    ("GET", "/cluster/firewall/groups", firewall_more::none),
+    ("GET", "/cluster/firewall/rules", firewall_more::none),
+    ("GET", "/cluster/firewall/aliases", firewall_more::none),
+    ("GET", "/cluster/firewall/macros", firewall_more::macros),
+    ("GET", "/cluster/firewall/options", datacenter::firewall),
+    ("PUT", "/cluster/firewall/options", datacenter::put_firewall),
     // Pools
-    route("GET",    "/pools",                                        ANYBODY,    &[POOLS],                pools::list),
-    route("GET",    "/pools/{poolid}",                               POOL_AUDIT, &[&[opt("type", Text)]], pools::get_old),
-    route("POST",   "/pools",                                        POOL,       &[NEW_POOL],             pools::create),
-    route("PUT",    "/pools",                                        POOL,       &[pools::PUT],           pools::update),
-    route("DELETE", "/pools",                                        POOL,       &[ONE_POOL],             pools::delete),
-    route("DELETE", "/pools/{poolid}",                               POOL,       NOTHING,                 pools::delete),
+    ("GET", "/pools", pools::list),
+    ("GET", "/pools/{poolid}", pools::get_old),
+    ("POST", "/pools", pools::create),
+    ("PUT", "/pools", pools::update),
+    ("DELETE", "/pools", pools::delete),
+    ("DELETE", "/pools/{poolid}", pools::delete),
     // Nodes
-    route("GET",    "/nodes",                                        ANYBODY,    NOTHING,                 nodes::list),
-    route("GET",    "/nodes/{node}/version",                         ANYBODY,    NOTHING,                 nodes::version),
-    route("GET",    "/nodes/{node}/status",                          NODE,       NOTHING,                 nodes::status),
-    route("GET",    "/nodes/{node}/network",                         ANYBODY,    &[&[opt("type", Text)]], nodes::network),
-    route("GET",    "/nodes/{node}/storage",                         ANYBODY,    &[storage::LIST],        storage::list),
-    route("GET",    "/nodes/{node}/storage/{storage}/status",        STORE,      NOTHING,                 storage::status),
-    route("GET",    "/nodes/{node}/storage/{storage}/content",       STORE,      &[storage::CONTENT],     storage::content),
+    ("GET", "/nodes", nodes::list),
+    ("GET", "/nodes/{node}/version", nodes::version),
+    ("GET", "/nodes/{node}/status", nodes::status),
+    ("GET", "/nodes/{node}/network", nodes::network),
+    ("GET", "/nodes/{node}/storage", storage::list),
+    ("GET", "/nodes/{node}/storage/{storage}/status", storage::status),
+    ("GET", "/nodes/{node}/storage/{storage}/content", storage::content),
+    (
+        "POST",
+        "/nodes/{node}/storage/{storage}/content",
+        storage_files::allocate,
+    ),
+    (
+        "DELETE",
+        "/nodes/{node}/storage/{storage}/content/{volume}",
+        storage_files::remove,
+    ),
+    (
+        "POST",
+        "/nodes/{node}/storage/{storage}/upload",
+        storage_files::upload,
+    ),
+    ("GET", "/nodes/{node}/sdn/zones", nodes::zones),
+    (
+        "GET",
+        "/nodes/{node}/firewall/options",
+        firewall_more::node_options,
+    ),
+    // Storages
+    ("GET", "/storage", storage_config::list),
+    ("POST", "/storage", storage_config::create),
+    ("GET", "/storage/{storage}", storage_config::get),
+    ("PUT", "/storage/{storage}", storage_config::update),
+    ("DELETE", "/storage/{storage}", storage_config::delete),
     // Tasks
-    route("GET",    "/nodes/{node}/tasks",                           ANYBODY,    &[TASK_LIST],            tasks::list),
-    route("GET",    "/nodes/{node}/tasks/{upid}/status",             ANYBODY,    NOTHING,                 tasks::status),
-    route("GET",    "/nodes/{node}/tasks/{upid}/log",                ANYBODY,    &[tasks::LOG],           tasks::log),
-    route("DELETE", "/nodes/{node}/tasks/{upid}",                    ANYBODY,    NOTHING,                 tasks::stop),
+    ("GET", "/nodes/{node}/tasks", tasks::list),
+    ("GET", "/nodes/{node}/tasks/{upid}/status", tasks::status),
+    ("GET", "/nodes/{node}/tasks/{upid}/log", tasks::log),
+    ("DELETE", "/nodes/{node}/tasks/{upid}", tasks::stop),
     // Guests
-    route("GET",    "/nodes/{node}/qemu",                            ANYBODY,    &[&[opt("full", Bool)]], qemu::list),
-    route("DELETE", vm!(""),                                         REMOVE,     &[qemu::DELETE],         qemu::delete),
-    route("POST",   vm!("/clone"),                                   COPY,       &[CLONE],                qemu_clone::clone),
-    route("GET",    vm!("/config"),                                  AUDIT,      &[READ],                 qemu_config::get),
-    route("PUT",    vm!("/config"),                                  CONFIG,     SETTINGS,                qemu_config::put),
-    route("POST",   vm!("/config"),                                  CONFIG,     SETTINGS,                qemu_config::post),
-    route("GET",    vm!("/pending"),                                 AUDIT,      NOTHING,                 qemu_config::pending),
-    route("PUT",    vm!("/resize"),                                  DISK,       &[qemu_config::RESIZE],  qemu_config::resize),
-    route("GET",    vm!("/status/current"),                          AUDIT,      NOTHING,                 qemu_power::current),
-    route("POST",   vm!("/status/start"),                            POWER,      &[START],                qemu_power::start),
-    route("POST",   vm!("/status/stop"),                             POWER,      &[STOP],                 qemu_power::stop),
-    route("POST",   vm!("/status/shutdown"),                         POWER,      &[STOP],                 qemu_power::shutdown),
-    route("POST",   vm!("/status/reboot"),                           POWER,      &[REBOOT],               qemu_power::reboot),
+    ("GET", "/nodes/{node}/qemu", qemu::list),
+    ("POST", "/nodes/{node}/qemu", qemu_create::create),
+    ("DELETE", vm!(""), qemu::delete),
+    ("POST", vm!("/template"), qemu_state::template),
+    ("GET", vm!("/snapshot"), qemu_state::snapshots),
+    ("POST", vm!("/snapshot"), qemu_state::snapshot),
+    ("GET", vm!("/migrate"), qemu_state::migration),
+    ("POST", vm!("/migrate"), qemu_state::migrate),
+    ("GET", vm!("/feature"), qemu_state::feature),
+    ("PUT", vm!("/unlink"), qemu_state::unlink),
+    ("GET", vm!("/cloudinit"), qemu_cloudinit::get),
+    ("PUT", vm!("/cloudinit"), qemu_cloudinit::put),
+    ("GET", vm!("/cloudinit/dump"), qemu_cloudinit::dump),
+    ("POST", vm!("/agent/ping"), qemu_agent::ping),
+    ("GET", vm!("/agent/get-osinfo"), qemu_agent::osinfo),
+    ("GET", vm!("/agent/get-host-name"), qemu_agent::host_name),
+    (
+        "GET",
+        vm!("/agent/network-get-interfaces"),
+        qemu_agent::interfaces,
+    ),
+    ("POST", vm!("/agent/exec"), qemu_agent::exec),
+    ("GET", vm!("/agent/exec-status"), qemu_agent::exec_status),
+    ("POST", vm!("/clone"), qemu_clone::clone),
+    ("GET", vm!("/config"), qemu_config::get),
+    ("PUT", vm!("/config"), qemu_config::put),
+    ("POST", vm!("/config"), qemu_config::post),
+    ("GET", vm!("/pending"), qemu_config::pending),
+    ("PUT", vm!("/resize"), qemu_config::resize),
+    ("GET", vm!("/status/current"), qemu_power::current),
+    ("POST", vm!("/status/start"), qemu_power::start),
+    ("POST", vm!("/status/stop"), qemu_power::stop),
+    ("POST", vm!("/status/shutdown"), qemu_power::shutdown),
+    ("POST", vm!("/status/reboot"), qemu_power::reboot),
+    ("POST", vm!("/status/reset"), qemu_state::reset),
+    ("POST", vm!("/status/suspend"), qemu_state::suspend),
+    ("POST", vm!("/status/resume"), qemu_state::resume),
     // Guests' firewalls
-    route("GET",    vm!("/firewall"),                                ANYBODY,    NOTHING,                 firewall::index),
-    route("GET",    vm!("/firewall/options"),                        AUDIT,      NOTHING,                 firewall::options),
-    route("PUT",    vm!("/firewall/options"),                        NETWORK,    &[FW_OPTIONS],           firewall::put_options),
-    route("GET",    vm!("/firewall/rules"),                          AUDIT,      NOTHING,                 rules::list),
-    route("POST",   vm!("/firewall/rules"),                          NETWORK,    &[RULE],                 rules::create),
-    route("GET",    vm!("/firewall/rules/{pos}"),                    AUDIT,      NOTHING,                 rules::get),
-    route("PUT",    vm!("/firewall/rules/{pos}"),                    NETWORK,    &[RULE, RULE_CHANGE],    rules::update),
-    route("DELETE", vm!("/firewall/rules/{pos}"),                    NETWORK,    &[&[DIGEST]],            rules::delete),
-    route("GET",    vm!("/firewall/ipset"),                          AUDIT,      NOTHING,                 ipset::list),
-    route("POST",   vm!("/firewall/ipset"),                          NETWORK,    &[ipset::CREATE],        ipset::create),
-    route("GET",    vm!("/firewall/ipset/{name}"),                   AUDIT,      NOTHING,                 ipset::addresses),
-    route("POST",   vm!("/firewall/ipset/{name}"),                   NETWORK,    &[ADDRESS],              ipset::add),
-    route("DELETE", vm!("/firewall/ipset/{name}"),                   NETWORK,    &[&[opt("force", Bool)]], ipset::delete),
-    route("GET",    vm!("/firewall/ipset/{name}/{cidr}"),            AUDIT,      NOTHING,                 ipset::address),
-    route("PUT",    vm!("/firewall/ipset/{name}/{cidr}"),            NETWORK,    &[ipset::CHANGE],        ipset::change),
-    route("DELETE", vm!("/firewall/ipset/{name}/{cidr}"),            NETWORK,    &[&[DIGEST]],            ipset::remove),
+    ("GET", vm!("/firewall"), firewall::index),
+    ("GET", vm!("/firewall/options"), firewall::options),
+    ("PUT", vm!("/firewall/options"), firewall::put_options),
+    ("GET", vm!("/firewall/rules"), rules::list),
+    ("POST", vm!("/firewall/rules"), rules::create),
+    ("GET", vm!("/firewall/rules/{pos}"), rules::get),
+    ("PUT", vm!("/firewall/rules/{pos}"), rules::update),
+    ("DELETE", vm!("/firewall/rules/{pos}"), rules::delete),
+    ("GET", vm!("/firewall/log"), firewall_more::log),
+    ("GET", vm!("/firewall/refs"), firewall_more::refs),
+    ("GET", vm!("/firewall/aliases"), firewall_more::aliases),
+    ("POST", vm!("/firewall/aliases"), firewall_more::create_alias),
+    ("GET", vm!("/firewall/aliases/{name}"), firewall_more::get_alias),
+    (
+        "PUT",
+        vm!("/firewall/aliases/{name}"),
+        firewall_more::update_alias,
+    ),
+    (
+        "DELETE",
+        vm!("/firewall/aliases/{name}"),
+        firewall_more::delete_alias,
+    ),
+    ("GET", vm!("/firewall/ipset"), ipset::list),
+    ("POST", vm!("/firewall/ipset"), ipset::create),
+    ("GET", vm!("/firewall/ipset/{name}"), ipset::addresses),
+    ("POST", vm!("/firewall/ipset/{name}"), ipset::add),
+    ("DELETE", vm!("/firewall/ipset/{name}"), ipset::delete),
+    ("GET", vm!("/firewall/ipset/{name}/{cidr}"), ipset::address),
+    ("PUT", vm!("/firewall/ipset/{name}/{cidr}"), ipset::change),
+    ("DELETE", vm!("/firewall/ipset/{name}/{cidr}"), ipset::remove),
 ];

@@ -26,8 +26,94 @@ const KEYS: &[&str] = &[
     "macro",
     "icmp-type",
 ];
-const MACROS: &[&str] = &[
-    "DNS", "FTP", "HTTP", "HTTPS", "IMAP", "IMAPS", "NTP", "Ping", "SMTP", "SSH", "Web",
+/// The macros that a rule may name.
+pub const MACROS: &[&str] = &[
+    "Amanda",
+    "Auth",
+    "BGP",
+    "BitTorrent",
+    "BitTorrent32",
+    "CVS",
+    "Ceph",
+    "Citrix",
+    "DAAP",
+    "DCC",
+    "DHCPfwd",
+    "DHCPv6",
+    "DNS",
+    "Distcc",
+    "FTP",
+    "Finger",
+    "GNUnet",
+    "GRE",
+    "Git",
+    "HKP",
+    "HTTP",
+    "HTTPS",
+    "ICPV2",
+    "ICQ",
+    "IMAP",
+    "IMAPS",
+    "IPIP",
+    "IPsec",
+    "IPsecah",
+    "IPsecnat",
+    "IRC",
+    "Jetdirect",
+    "L2TP",
+    "LDAP",
+    "LDAPS",
+    "MDNS",
+    "MSNP",
+    "MSSQL",
+    "Mail",
+    "Munin",
+    "MySQL",
+    "NNTP",
+    "NNTPS",
+    "NTP",
+    "NeighborDiscovery",
+    "OSPF",
+    "OpenVPN",
+    "PCA",
+    "PMG",
+    "POP3",
+    "POP3S",
+    "PPtP",
+    "Ping",
+    "PostgreSQL",
+    "Printer",
+    "RDP",
+    "RIP",
+    "RNDC",
+    "Razor",
+    "Rdate",
+    "Rsync",
+    "SANE",
+    "SMB",
+    "SMBswat",
+    "SMTP",
+    "SMTPS",
+    "SNMP",
+    "SPAMD",
+    "SPICEproxy",
+    "SSH",
+    "SVN",
+    "SixXS",
+    "Squid",
+    "Submission",
+    "Syslog",
+    "TFTP",
+    "Telnet",
+    "Telnets",
+    "Time",
+    "Trcrt",
+    "VNC",
+    "VNCL",
+    "Web",
+    "Webcache",
+    "Webmin",
+    "Whois",
 ];
 const PROTOCOLS: &[&str] = &[
     "tcp",
@@ -85,11 +171,6 @@ fn position(call: &Call<'_>, count: usize) -> Result<usize, Fault> {
 
 /// POST …/rules
 pub fn create(call: &mut Call<'_>) -> Reply {
-    for name in ["type", "action"] {
-        if call.params.text(name).is_none() {
-            return Err(Fault::param(name, "property is missing and it is not optional"));
-        }
-    }
     let mut file = file(call);
     let mut rule = Entry::from([("enable".to_owned(), Value::from(0))]);
     fill(&mut rule, call.params)?;
@@ -138,8 +219,20 @@ pub fn delete(call: &mut Call<'_>) -> Reply {
     Answer::null()
 }
 
+/// The check of one parameter's form.
+type Form = fn(&str) -> Result<(), String>;
+
 /// Takes the parameters into a rule and checks what they say together.
 fn fill(rule: &mut Entry, params: &Params) -> Result<(), Fault> {
+    let forms = [
+        ("action", check_action as Form),
+        ("iface", check_iface),
+        ("macro", check_macro),
+    ];
+    for (key, check) in forms {
+        let verdict = params.text(key).map_or(Ok(()), check);
+        verdict.map_err(|text| Fault::param(key, text))?;
+    }
     take(rule, params, KEYS);
     if let Some(Value::String(comment)) = rule.get_mut("comment") {
         *comment = comment.lines().next().unwrap_or_default().to_owned();
@@ -171,7 +264,8 @@ fn check_sets(rule: &Entry, call: &Call<'_>) -> Result<(), Fault> {
         let name = rule
             .get(key)
             .and_then(Value::as_str)
-            .and_then(|value| value.strip_prefix('+'));
+            .and_then(|value| value.strip_prefix('+'))
+            .map(|name| name.strip_prefix("guest/").unwrap_or(name));
         if let Some(name) = name.filter(|name| !sets.contains_key(*name)) {
             return Err(Fault::param(key, format!("no such ipset '{name}'")));
         }
@@ -184,7 +278,7 @@ fn first_address(list: &str) -> Option<IpAddr> {
 }
 
 /// An action: a verdict or the name of a group.
-pub fn check_action(value: &str) -> Result<(), String> {
+fn check_action(value: &str) -> Result<(), String> {
     let group = value.chars().next().is_some_and(|c| c.is_ascii_lowercase());
     let verdict = matches!(value, "ACCEPT" | "DROP" | "REJECT");
     if verdict || group {
@@ -206,7 +300,7 @@ pub fn check_addresses(value: &str) -> Result<(), String> {
                 .find(|quad| quad.parse::<u8>().is_err())
                 .unwrap_or(address);
             let text = format!("invalid IP address: Invalid quad in IP address {address} - {bad}");
-            return Err(format!("invalid format - {text}\n"));
+            return Err(format!("{text}\n"));
         }
     }
     Ok(())
@@ -218,7 +312,7 @@ pub fn check_proto(value: &str) -> Result<(), String> {
     if known {
         Ok(())
     } else {
-        Err(format!("invalid format - unknown protocol '{value}'\n"))
+        Err(format!("unknown protocol '{value}'\n"))
     }
 }
 
@@ -229,13 +323,13 @@ pub fn check_ports(value: &str) -> Result<(), String> {
         .split([',', ':'])
         .find(|part| part.is_empty() || !port(part))
     {
-        Some(bad) => Err(format!("invalid format - invalid port '{bad}'\n")),
+        Some(bad) => Err(format!("invalid port '{bad}'\n")),
         None => Ok(()),
     }
 }
 
 /// A card of the guest, whether it has it or not.
-pub fn check_iface(value: &str) -> Result<(), String> {
+fn check_iface(value: &str) -> Result<(), String> {
     let number = value.strip_prefix("net").filter(|number| !number.is_empty());
     let good = number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit()));
     if good {
@@ -246,7 +340,7 @@ pub fn check_iface(value: &str) -> Result<(), String> {
 }
 
 /// A known macro.
-pub fn check_macro(value: &str) -> Result<(), String> {
+fn check_macro(value: &str) -> Result<(), String> {
     if MACROS.contains(&value) {
         Ok(())
     } else {

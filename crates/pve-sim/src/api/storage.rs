@@ -6,19 +6,6 @@ use crate::model::storage::Storage;
 
 use super::call::Call;
 use super::reply::{Answer, Fault, Reply, sync};
-use super::spec::Kind::{Bool, Text, VmId};
-use super::spec::{Param, opt};
-
-/// What the list takes.
-pub const LIST: &[Param] = &[
-    opt("content", Text),
-    opt("storage", Text),
-    opt("enabled", Bool),
-    opt("target", Text),
-    opt("format", Bool),
-];
-/// What the contents take.
-pub const CONTENT: &[Param] = &[opt("content", Text), opt("vmid", VmId)];
 
 /// GET /nodes/{node}/storage
 pub fn list(call: &mut Call<'_>) -> Reply {
@@ -89,8 +76,27 @@ pub fn content(call: &mut Call<'_>) -> Reply {
     let list = visible.map(|(path, volume)| {
         json!({
             "volid": format!("{name}:{path}"), "content": "images", "format": "qcow2", "vmid": volume.vmid,
-            "size": volume.size, "used": volume.size / 10, "ctime": volume.created.secs(), "parent": volume.base,
+            "size": volume.size, "used": volume.size / 10, "ctime": volume.created.secs(),
+            "parent": volume.base.as_ref().map(|base| format!("../{base}")),
         })
     });
-    Answer::of(list.collect::<Vec<_>>())
+    let mut list: Vec<Value> = list.collect();
+    let kind = call.params.filled("content");
+    let templates = call.allows(&format!("/storage/{name}"), "Datastore.AllocateTemplate");
+    let files = storage
+        .files(node)
+        .filter(|(_, file)| (audit || templates) && kind.is_none_or(|kind| kind == file.content));
+    list.extend(files.map(|(path, file)| {
+        let end = path.rsplit('.').next().unwrap_or_default();
+        let format = if file.content == "snippets" {
+            "snippet"
+        } else {
+            end
+        };
+        json!({
+            "volid": format!("{name}:{path}"), "content": file.content, "format": format, "size": file.size,
+            "ctime": file.created.secs(),
+        })
+    }));
+    Answer::of(list)
 }

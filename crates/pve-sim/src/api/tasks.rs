@@ -7,15 +7,6 @@ use crate::model::work;
 
 use super::call::Call;
 use super::reply::{Answer, Fault, Reply};
-use super::spec::Kind::{Bool, Int};
-use super::spec::{Param, opt};
-
-/// What a log takes.
-pub const LOG: &[Param] = &[
-    opt("start", Int(0, i64::MAX)),
-    opt("limit", Int(0, i64::MAX)),
-    opt("download", Bool),
-];
 
 /// GET /nodes/{node}/tasks
 pub fn list(call: &mut Call<'_>) -> Reply {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::multipart::from_multipart;
 use crate::api::params::{Params, Raw};
 use crate::api::reply::Fault;
 
@@ -20,6 +21,10 @@ pub fn from_body(content_type: Option<&str>, body: &[u8]) -> Result<Params, Faul
     match kind.as_deref() {
         None | Some("application/x-www-form-urlencoded") => Ok(from_form(body)),
         Some("application/json") => from_json(body),
+        Some("multipart/form-data") => {
+            let upload = from_multipart(content_type.unwrap_or_default(), body);
+            upload.ok_or_else(|| Fault::bare(501, "Unable to parse multipart form data"))
+        }
         Some(_) if body.is_empty() => Ok(Params::default()),
         Some(other) => Err(Fault::bare(
             506,

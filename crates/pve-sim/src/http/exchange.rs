@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use hyper::ext::ReasonPhrase;
-use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SERVER};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SERVER};
 use hyper::{Request, Response, StatusCode};
 use serde_json::Value;
 use thiserror::Error;
@@ -30,8 +30,33 @@ const LARGEST: usize = 512 * 1024;
 const FLOCK_POLL: Duration = Duration::from_millis(50);
 /// How long the proxy waits for an answer of the daemon behind it.
 const PROXY_PATIENCE: Duration = Duration::from_secs(30);
-/// The prefix of every path.
-const PREFIX: &str = "/api2/json";
+/// How long the daemon waits for the file of an upload.
+const LOST_UPLOAD: Duration = Duration::from_secs(5);
+/// The prefix of every path, before the name of the form of its answers.
+const PREFIX: &str = "/api2/";
+
+/// The form of an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// Errors are HTTP errors.
+    Json,
+    /// Errors of the API are good answers that say so.
+    Extjs,
+}
+
+/// The form that a path asks for, and the path of the call.
+fn split_format(path: &str) -> Result<Option<(Format, &str)>, Fault> {
+    let Some(rest) = path.strip_prefix(PREFIX) else {
+        return Ok(None);
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (name, call) = rest.split_at(end);
+    match name {
+        "json" => Ok(Some((Format::Json, call))),
+        "extjs" => Ok(Some((Format::Extjs, call))),
+        _ => Err(Fault::bare(501, format!("no formatter for uri {call}, {name}"))),
+    }
+}
 
 /// The connection is cut on purpose.
 #[derive(Debug, Error)]
@@ -50,7 +75,13 @@ pub async fn exchange(shared: &Arc<Shared>, request: Request<Body>) -> Result<Re
         params
     });
     let shown = params.as_ref().map_or_else(|_| Params::default(), Clone::clone);
-    let facts = Facts::new(&method, path.strip_prefix(PREFIX).unwrap_or(&path), &shown);
+    let split = split_format(&path).ok().flatten();
+    let (format, call) = split.unwrap_or((Format::Json, &path));
+    let facts = Facts::new(&method, call, &shown);
+    if is_lost_upload(&method, call, &head.headers) {
+        shared.clock.sleep(LOST_UPLOAD).await;
+        return Err(Cut);
+    }
     let at = shared.clock.now();
     let taken = shared.faults().take(&facts, at);
     armed::before(shared, &taken, &facts).await;
@@ -73,7 +104,16 @@ pub async fn exchange(shared: &Arc<Shared>, request: Request<Body>) -> Result<Re
     };
     armed::after(shared, &taken, &facts, outcome.upid.as_deref()).await;
     shared.requests().push(Entry::new(at, &facts, &shown, outcome));
-    match &taken.plan.ending {
+    finish(shared, taken.plan.ending.as_ref(), (reply, format)).await
+}
+
+/// The answer, or what an armed rule makes of it.
+async fn finish(
+    shared: &Shared,
+    ending: Option<&Ending>,
+    (reply, format): (Reply, Format),
+) -> Result<Response<Body>, Cut> {
+    match ending {
         Some(Ending::Blackhole) => std::future::pending().await,
         Some(Ending::DropBefore | Ending::DropAfter) => Err(Cut),
         Some(Ending::Answer {
@@ -81,9 +121,16 @@ pub async fn exchange(shared: &Arc<Shared>, request: Request<Body>) -> Result<Re
             body,
             content_type,
         }) => Ok(armed::answer(*status, body, content_type)),
-        Some(Ending::EmptyBody) => Ok(armed::emptied(render(shared, reply).await)),
-        Some(Ending::Refuse { .. }) | None => Ok(render(shared, reply).await),
+        Some(Ending::EmptyBody) => Ok(armed::emptied(render(shared, reply, format).await)),
+        Some(Ending::Refuse { .. }) | None => Ok(render(shared, reply, format).await),
     }
+}
+
+/// An upload that is not multipart: the daemon waits for a file until it closes the connection.
+fn is_lost_upload(method: &str, call: &str, headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let multipart = kind.is_some_and(|kind| kind.starts_with("multipart/form-data"));
+    method == "POST" && call.ends_with("/upload") && !multipart
 }
 
 async fn read(method: &str, headers: &HeaderMap, body: Body) -> Result<Params, Fault> {
@@ -109,11 +156,17 @@ async fn answer(
     if !matches!(method, "GET" | "PUT" | "POST" | "DELETE") {
         return Err(Fault::bare(501, format!("method '{method}' not available")));
     }
-    let Some(path) = path.strip_prefix(PREFIX) else {
-        return Err(Fault::bare(501, format!("no formatter for uri {path}")));
+    let Some((_, path)) = split_format(path)? else {
+        return Err(Fault::bare(500, "no such file ''"));
     };
-    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let who = authenticate(&shared.world(), header).map_err(|fault| fault.held(shared.auth_delay))?;
+    let held = |fault: Fault| {
+        if status_of(&Err(fault.clone())) == 401 {
+            fault.held(shared.auth_delay)
+        } else {
+            fault
+        }
+    };
+    let who = authenticate(&shared.world(), (method, path), headers).map_err(held)?;
     let params = params?;
     let begin = shared.clock.now();
     loop {
@@ -127,7 +180,7 @@ async fn answer(
                 return Err(Fault::bare(596, "Connection timed out"));
             }
             Err(Fault::Busy(_) | Fault::Stuck(_)) => {}
-            reply => return reply,
+            reply => return reply.map_err(held),
         }
         shared.clock.sleep(FLOCK_POLL).await;
     }
@@ -162,18 +215,14 @@ fn status_of(reply: &Reply) -> u16 {
     }
 }
 
-async fn render(shared: &Shared, reply: Reply) -> Response<Body> {
+async fn render(shared: &Shared, reply: Reply, format: Format) -> Response<Body> {
     match reply {
         Ok(answer) => {
-            let mut response = Response::new(Body::from(answer.body().to_string()));
-            let headers = response.headers_mut();
-            headers.insert(
-                CONTENT_TYPE,
-                HeaderValue::from_static("application/json;charset=UTF-8"),
-            );
-            headers.insert(CONNECTION, HeaderValue::from_static("Keep-Alive"));
-            headers.insert(SERVER, HeaderValue::from_static("pve-api-daemon/3.0"));
-            response
+            let mut body = answer.body();
+            if format == Format::Extjs {
+                body["success"] = Value::from(1);
+            }
+            good(&body)
         }
         Err(Fault::Busy(file)) => failed(500, &Refusal::Busy(file).to_string(), None),
         Err(Fault::Stuck(storage)) => failed(500, &Refusal::Stuck(storage).to_string(), None),
@@ -187,10 +236,27 @@ async fn render(shared: &Shared, reply: Reply) -> Response<Body> {
             if !after.is_zero() {
                 shared.clock.sleep(after).await;
             }
-            let body = body.then(|| Fault::body_of(&reason, &errors, status));
+            let mut body = body.then(|| Fault::body_of(&reason, &errors, status));
+            if let Some(body) = body.as_mut().filter(|_| format == Format::Extjs) {
+                body["success"] = Value::from(0);
+                body["status"] = Value::from(status);
+                return good(body);
+            }
             failed(status, &reason, body)
         }
     }
+}
+
+fn good(body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_string()));
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json;charset=UTF-8"),
+    );
+    headers.insert(CONNECTION, HeaderValue::from_static("Keep-Alive"));
+    headers.insert(SERVER, HeaderValue::from_static("pve-api-daemon/3.0"));
+    response
 }
 
 fn failed(status: u16, reason: &str, body: Option<Value>) -> Response<Body> {

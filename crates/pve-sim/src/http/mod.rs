@@ -4,6 +4,7 @@ mod armed;
 mod body;
 mod exchange;
 mod listener;
+mod multipart;
 pub mod tls;
 
 pub use exchange::exchange;

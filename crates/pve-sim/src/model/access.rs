@@ -25,10 +25,23 @@ pub struct Token {
 pub struct User {
     /// Whether it may log in.
     pub enable: bool,
+    /// Seconds since the epoch after which it may not log in any more; 0: never.
+    pub expire: u64,
     /// A comment.
     pub comment: Option<String>,
+    /// What else is known of it: email, firstname, lastname, keys.
+    pub about: BTreeMap<String, String>,
+    /// Its password, if it can log in with one.
+    pub password: Option<String>,
     /// Its tokens by name.
     pub tokens: BTreeMap<String, Token>,
+}
+
+impl User {
+    /// Whether it may log in at this second.
+    pub fn alive(&self, secs: u64) -> bool {
+        self.enable && (self.expire == 0 || self.expire > secs)
+    }
 }
 
 /// Privileges on a path, with whether they propagate.
@@ -90,6 +103,8 @@ pub struct Access {
     pub users: BTreeMap<String, User>,
     /// Roles with their privileges.
     pub roles: BTreeMap<String, BTreeSet<String>>,
+    /// What tickets are signed with.
+    pub key: String,
     /// The list, by path.
     acl: BTreeMap<String, Vec<AclEntry>>,
 }
@@ -145,6 +160,42 @@ impl Access {
     /// Forgets everything about a path, as the removal of a guest or pool does.
     pub fn forget(&mut self, path: &str) {
         self.acl.remove(path);
+    }
+
+    /// Takes a role on a path.
+    pub fn revoke(&mut self, path: &str, who: &str, role: &str) {
+        if let Some(entries) = self.acl.get_mut(path) {
+            entries.retain(|entry| entry.who != who || entry.role != role);
+        }
+    }
+
+    fn retain(&mut self, keep: impl Fn(&AclEntry) -> bool) {
+        for entries in self.acl.values_mut() {
+            entries.retain(&keep);
+        }
+        self.acl.retain(|_, entries| !entries.is_empty());
+    }
+
+    /// Removes a user with its tokens and rights.
+    pub fn forget_user(&mut self, name: &str) {
+        self.users.remove(name);
+        self.retain(|entry| entry.who.split('!').next() != Some(name));
+    }
+
+    /// Removes a token with its rights.
+    pub fn forget_token(&mut self, user: &str, token: &str) {
+        if let Some(user) = self.users.get_mut(user) {
+            user.tokens.remove(token);
+        }
+        let full = format!("{user}!{token}");
+        self.retain(|entry| entry.who != full);
+    }
+
+    /// Removes a role wherever it was given; false if there is none.
+    pub fn forget_role(&mut self, name: &str) -> bool {
+        let known = self.roles.remove(name).is_some();
+        self.retain(|entry| entry.role != name);
+        known
     }
 
     /// All entries.

@@ -51,6 +51,9 @@ pub fn begin(world: &mut World, node: &str, job: Job) -> String {
         Job::Destroy(job) => ("qmdestroy", job.vmid),
         Job::Resize(job) => ("resize", job.vmid),
         Job::Config(job) => ("qmconfig", job.vmid),
+        Job::Create(job) => ("qmcreate", job.vmid),
+        Job::Guest(job) => ("qmtemplate", job.vmid),
+        Job::File(_) => ("imgcopy", 0),
     };
     spawn(world, node, (kind, id), &Principal::parse("root@pam!t1"), job)
 }
@@ -63,6 +66,7 @@ pub fn power(world: &mut World, vmid: u32, kind: PowerKind) -> String {
 /// Starts a removal on the first node.
 pub fn destroy(world: &mut World, vmid: u32) -> String {
     let job = DestroyJob {
+        skiplock: false,
         vmid,
         purge: false,
         unreferenced: false,

@@ -133,33 +133,19 @@ fn prepare_drive(world: &mut World, node: &str, vmid: u32, (key, value): (&str, 
     world.storage(storage)?.check(node)?;
     let now = world.now;
     if name == "cloudinit" {
-        let config = &world.vm(node, vmid)?.config;
-        if let Some((other, _)) = config
-            .iter()
-            .find(|(other, drive)| *other != key && drive.contains("-cloudinit"))
-        {
-            return Err(Refusal::died(format!(
-                "{key} - cloud-init drive is already attached at '{other}'"
-            )));
-        }
-        let name = format!("{vmid}/vm-{vmid}-cloudinit.qcow2");
-        add_volume(
-            world,
-            node,
-            (storage, &name),
-            Volume {
-                size: 4 << 20,
-                vmid,
-                created: now,
-                base: None,
-            },
-        );
-        return Ok(format!("{storage}:{name},media=cdrom"));
+        return prepare_cloudinit(world, node, vmid, (key, storage));
     }
+    let import = value
+        .split(',')
+        .find_map(|part| part.strip_prefix("import-from="));
+    let imported = match import {
+        None => None,
+        Some(volid) => Some(file_size(world, node, volid)?),
+    };
     let Some(size) = name
         .parse::<f64>()
         .ok()
-        .and_then(|_| parse_size(&format!("{name}G")))
+        .and_then(|_| imported.or_else(|| parse_size(&format!("{name}G"))))
     else {
         return Ok(value.to_owned());
     };
@@ -178,10 +164,45 @@ fn prepare_drive(world: &mut World, node: &str, vmid: u32, (key, value): (&str, 
     let rest = value
         .split(',')
         .skip(1)
-        .filter(|part| !part.starts_with("format="));
+        .filter(|part| !part.starts_with("format=") && !part.starts_with("import-from="));
     let (first, last) = (format!("{storage}:{name}"), format!("size={}", format_size(size)));
     let parts = [first.as_str()].into_iter().chain(rest).chain([last.as_str()]);
     Ok(parts.collect::<Vec<_>>().join(","))
+}
+
+/// Makes the drive that carries a guest's settings; it has one at most.
+fn prepare_cloudinit(
+    world: &mut World,
+    node: &str,
+    vmid: u32,
+    (key, storage): (&str, &str),
+) -> Outcome<String> {
+    let config = &world.vm(node, vmid)?.config;
+    let is_other = |(other, drive): &(&str, &str)| *other != key && drive.contains("-cloudinit");
+    if let Some((other, _)) = config.iter().find(is_other) {
+        let text = format!("{key} - cloud-init drive is already attached at '{other}'");
+        return Err(Refusal::died(text));
+    }
+    let name = format!("{vmid}/vm-{vmid}-cloudinit.qcow2");
+    let volume = Volume {
+        size: 4 << 20,
+        vmid,
+        created: world.now,
+        base: None,
+    };
+    add_volume(world, node, (storage, &name), volume);
+    Ok(format!("{storage}:{name},media=cdrom"))
+}
+
+/// The size of a file that a disk is made from.
+fn file_size(world: &World, node: &str, volid: &str) -> Outcome<u64> {
+    let (storage, name) = split_volid(volid).unwrap_or_default();
+    let files = world.storage(storage)?.files(node);
+    let size = files
+        .into_iter()
+        .find(|(other, _)| *other == name)
+        .map(|(_, file)| file.size);
+    size.ok_or_else(|| Refusal::died(format!("volume '{volid}' does not exist")))
 }
 
 fn add_volume(world: &mut World, node: &str, (storage, name): (&str, &str), volume: Volume) {

@@ -80,7 +80,8 @@ impl FirewallFile {
             shown.insert("ipversion".to_owned(), Value::from(version));
         }
         for key in ["source", "dest"] {
-            if let Some(name) = text(key).and_then(|value| value.strip_prefix('+'))
+            let set = text(key).and_then(|value| value.strip_prefix('+'));
+            if let Some(name) = set.map(|name| name.strip_prefix("guest/").unwrap_or(name))
                 && !self.ipsets.contains_key(name)
             {
                 shown.insert(

@@ -53,18 +53,6 @@ pub const ALL: &[&str] = &[
     "VM.Snapshot.Rollback",
 ];
 
-/// Those of which a caller needs one to change a guest's configuration at all, in the daemon's order.
-pub const CONFIG: &[&str] = &[
-    "VM.Config.Disk",
-    "VM.Config.CDROM",
-    "VM.Config.CPU",
-    "VM.Config.Memory",
-    "VM.Config.Network",
-    "VM.Config.HWType",
-    "VM.Config.Options",
-    "VM.Config.Cloudinit",
-];
-
 /// The roles that cannot be deleted.
 pub fn builtin_roles() -> Vec<(&'static str, BTreeSet<String>)> {
     let pick = |wanted: fn(&str) -> bool| {

@@ -14,6 +14,8 @@ use super::world::World;
 pub const USER: &str = "decent@pve";
 /// Its token's name.
 pub const TOKEN: &str = "op";
+/// The password of root@pam.
+pub const ROOT_PASSWORD: &str = "testbed";
 /// The pool that it owns.
 pub const POOL: &str = "decent";
 /// The id of the first node's template.
@@ -166,7 +168,9 @@ fn add_accounts(world: &mut World, size: &Size) {
     let secret = world.dice.uuid();
     if let Some(root) = world.access.users.get_mut("root@pam") {
         root.tokens.insert("t1".to_owned(), token(secret, false));
+        root.password = Some(ROOT_PASSWORD.to_owned());
     }
+    world.access.key = world.dice.uuid();
     let mut grants = vec![
         (format!("/pool/{POOL}"), "DecentPool"),
         ("/storage/local".to_owned(), "DecentStorage"),

@@ -33,6 +33,17 @@ pub enum Health {
     Dead,
 }
 
+/// A file that is no disk: an ISO image, a template, a snippet, an image to import.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoredFile {
+    /// The kind of content.
+    pub content: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was made.
+    pub created: Moment,
+}
+
 /// A storage definition with its contents.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Storage {
@@ -50,6 +61,10 @@ pub struct Storage {
     pub content: Vec<String>,
     /// Bytes in total, on each node.
     pub total: u64,
+    /// What else its definition says: path, mount point, and so on.
+    pub settings: BTreeMap<String, String>,
+    /// Files by place and name.
+    files: BTreeMap<String, BTreeMap<String, StoredFile>>,
     /// Volumes by place (node, or "" if shared) and name.
     volumes: BTreeMap<String, BTreeMap<String, Volume>>,
 }
@@ -68,8 +83,15 @@ impl Storage {
             nodes: Vec::new(),
             content: content.map(str::to_owned).to_vec(),
             total,
+            settings: BTreeMap::from([("path".to_owned(), "/var/lib/vz".to_owned())]),
+            files: BTreeMap::new(),
             volumes: BTreeMap::new(),
         }
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> &str {
+        self.settings.get("type").map_or("dir", String::as_str)
     }
 
     fn place<'a>(&self, node: &'a str) -> &'a str {
@@ -163,6 +185,29 @@ impl Storage {
         }
     }
 
+    /// Puts a file there.
+    pub fn add_file(&mut self, node: &str, name: &str, file: StoredFile) {
+        let place = self.place(node).to_owned();
+        self.files.entry(place).or_default().insert(name.to_owned(), file);
+    }
+
+    /// The files that a node sees.
+    pub fn files(&self, node: &str) -> impl Iterator<Item = (&str, &StoredFile)> {
+        let found = self.files.get(self.place(node));
+        found
+            .into_iter()
+            .flatten()
+            .map(|(name, file)| (name.as_str(), file))
+    }
+
+    /// Removes a file.
+    pub fn remove_file(&mut self, node: &str, name: &str) {
+        let place = self.place(node).to_owned();
+        if let Some(files) = self.files.get_mut(&place) {
+            files.remove(name);
+        }
+    }
+
     /// Removes every volume whose name states this guest.
     pub fn remove_all_of(&mut self, node: &str, vmid: u32) {
         let place = self.place(node).to_owned();
@@ -209,7 +254,7 @@ impl Storage {
     pub fn status(&self, node: &str) -> Value {
         let used = self.used(node).min(self.total);
         json!({
-            "type": "dir", "content": self.content.join(","), "enabled": u8::from(self.enabled),
+            "type": self.kind(), "content": self.content.join(","), "enabled": u8::from(self.enabled),
             "active": u8::from(self.enabled && self.health == Health::Fine), "shared": u8::from(self.shared), "total": self.total, "used": used,
             "avail": self.total - used,
         })

@@ -1,7 +1,10 @@
-//! The forms of configuration values: what is taken, what is refused with which text, how it is stored.
+//! The forms of configuration values that the schema only names: what is refused with which text, and how values are
+//! stored. The texts stand behind "invalid format - ".
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+use sha2::{Digest as _, Sha256};
 
 use super::config::is_disk_key;
 use super::dice::Dice;
@@ -23,54 +26,30 @@ const MODELS: &[&str] = &[
     "virtio",
     "vmxnet3",
 ];
-/// The other properties of a network card.
-const NET_KEYS: &[&str] = &[
-    "bridge",
-    "firewall",
-    "link_down",
-    "macaddr",
-    "model",
-    "mtu",
-    "queues",
-    "rate",
-    "tag",
-    "trunks",
-];
-
-/// Checks a value of a key; the error is the text of the 400.
-pub fn check(key: &str, value: &str) -> Result<(), String> {
-    let family = key.trim_end_matches(|c: char| c.is_ascii_digit());
-    match family {
-        "name" => format_error(is_dns_name(value), "value does not look like a valid DNS name"),
-        "tags" => format_error(split_tags(value).all(is_tag), "invalid characters in tag"),
-        "memory" => check_memory(value).map_err(|text| format!("invalid format - format error\n{text}\n")),
-        "sshkeys" => {
-            let plain = value
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "%-_.!~*'()".contains(c));
-            if plain {
-                Ok(())
-            } else {
-                Err(format!("invalid format - invalid urlencoded string: {value}\n"))
-            }
-        }
-        "net" if family != key => parse_net(value)
-            .map(drop)
-            .map_err(|text| format!("invalid format - format error\n{key}.{text}\n")),
-        "ipconfig" if family != key => check_ipconfig(key, value)
-            .map_err(|text| format!("invalid format - format error\n{key}.{text}\n")),
-        "hookscript" => Err(format!("script '{value}' does not exist\n")),
-        "cicustom" => check_cicustom(value),
-        _ => Ok(()),
+/// Checks a list of tags.
+pub fn check_tags(value: &str) -> Result<(), String> {
+    if split_tags(value).all(is_tag) {
+        return Ok(());
     }
+    Err("invalid characters in tag\n".to_owned())
 }
 
-fn format_error(good: bool, text: &str) -> Result<(), String> {
-    if good {
-        Ok(())
-    } else {
-        Err(format!("invalid format - {text}\n"))
+/// Checks percent-encoded text.
+pub fn check_urlencoded(value: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "%-_.!~*'()".contains(c);
+    if value.chars().all(plain) {
+        return Ok(());
     }
+    Err(format!("invalid urlencoded string: {value}\n"))
+}
+
+/// Whether a text is the name of a user: something, @ and a realm.
+pub fn is_user_id(text: &str) -> bool {
+    text.rsplit_once('@').is_some_and(|(name, realm)| {
+        let odd = |c: char| c.is_whitespace() || ":/".contains(c);
+        let word = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+        !name.is_empty() && !name.contains(odd) && realm.len() > 1 && realm.chars().all(word)
+    })
 }
 
 /// Whether a text is a DNS name as the daemon sees it.
@@ -100,17 +79,6 @@ pub fn stored_tags(list: &str) -> String {
     tags.into_iter().collect::<Vec<_>>().join(";")
 }
 
-fn check_memory(value: &str) -> Result<(), String> {
-    let value = value.strip_prefix("current=").unwrap_or(value);
-    match value.parse::<i64>() {
-        Err(_) => Err(format!(
-            "memory.current: type check ('integer') failed - got '{value}'"
-        )),
-        Ok(size) if size < 16 => Err("memory.current: value must have a minimum value of 16".to_owned()),
-        Ok(_) => Ok(()),
-    }
-}
-
 /// A network card: model, address if given, and the rest sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Net {
@@ -138,8 +106,8 @@ impl Net {
     }
 }
 
-/// Reads a network card; the error lacks the key in front of its dot.
-pub fn parse_net(value: &str) -> Result<Net, String> {
+/// Reads a network card, whose form the schema has checked.
+pub fn parse_net(value: &str) -> Option<Net> {
     let mut net = Net {
         model: String::new(),
         mac: None,
@@ -147,68 +115,22 @@ pub fn parse_net(value: &str) -> Result<Net, String> {
     };
     for part in value.split(',') {
         match part.split_once('=') {
-            None if net.model.is_empty() => part.clone_into(&mut net.model),
-            None => return Err(format!("{part}: property is missing a value")),
+            None => part.clone_into(&mut net.model),
             Some(("model", model)) => model.clone_into(&mut net.model),
             Some(("macaddr", mac)) => net.mac = Some(mac.to_owned()),
             Some((model, mac)) if MODELS.contains(&model) => {
                 model.clone_into(&mut net.model);
                 net.mac = Some(mac.to_owned());
             }
-            Some((key, value)) if NET_KEYS.contains(&key) => {
-                net.rest.push((key.to_owned(), value.to_owned()));
-            }
-            Some((key, _)) => {
-                let text =
-                    "property is not defined in schema and the schema does not allow additional properties";
-                return Err(format!("{key}: {text}"));
-            }
+            Some((key, value)) => net.rest.push((key.to_owned(), value.to_owned())),
         }
     }
-    if !MODELS.contains(&net.model.as_str()) {
-        let all = MODELS.join(", ");
-        return Err(format!(
-            "model: value '{}' does not have a value in the enumeration '{all}'",
-            net.model
-        ));
-    }
-    if net.mac.as_deref().is_some_and(|mac| !is_unicast_mac(mac)) {
-        return Err(
-            "macaddr: invalid format - value does not look like a valid unicast MAC address\n".to_owned(),
-        );
-    }
-    check_net_numbers(&net)?;
     net.rest.sort();
-    Ok(net)
+    (!net.model.is_empty()).then_some(net)
 }
 
-fn check_net_numbers(net: &Net) -> Result<(), String> {
-    for (key, value) in &net.rest {
-        let (low, high) = match key.as_str() {
-            "tag" => (1, 4094),
-            "mtu" => (1, 65520),
-            "queues" => (0, 64),
-            "firewall" | "link_down" if !matches!(value.as_str(), "0" | "1") => {
-                return Err(format!("{key}: type check ('boolean') failed - got '{value}'"));
-            }
-            _ => continue,
-        };
-        check_range(value, low, high).map_err(|text| format!("{key}: {text}"))?;
-    }
-    Ok(())
-}
-
-/// Checks an integer's bounds, with the daemon's texts.
-pub fn check_range(value: &str, low: i64, high: i64) -> Result<(), String> {
-    match value.parse::<i64>() {
-        Err(_) => Err(format!("type check ('integer') failed - got '{value}'")),
-        Ok(number) if number < low => Err(format!("value must have a minimum value of {low}")),
-        Ok(number) if number > high => Err(format!("value must have a maximum value of {high}")),
-        Ok(_) => Ok(()),
-    }
-}
-
-fn is_unicast_mac(mac: &str) -> bool {
+/// Whether a text is the hardware address of one card.
+pub fn is_unicast_mac(mac: &str) -> bool {
     let bytes: Vec<Option<u8>> = mac.split(':').map(hex_byte).collect();
     bytes.len() == 6
         && bytes.iter().all(Option::is_some)
@@ -219,7 +141,12 @@ fn hex_byte(part: &str) -> Option<u8> {
     (part.len() == 2).then(|| u8::from_str_radix(part, 16).ok())?
 }
 
-fn check_ipconfig(name: &str, value: &str) -> Result<(), String> {
+/// Checks a card's addresses.
+pub fn check_ipconfig(name: &str, value: &str) -> Result<(), String> {
+    check_addresses(name, value).map_err(|text| format!("format error\n{name}.{text}\n"))
+}
+
+fn check_addresses(name: &str, value: &str) -> Result<(), String> {
     let mut seen = Vec::new();
     for part in value.split(',') {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
@@ -273,12 +200,13 @@ fn is_cidr6(text: &str) -> bool {
     })
 }
 
-fn check_cicustom(value: &str) -> Result<(), String> {
+/// Checks a list of snippets.
+pub fn check_cicustom(value: &str) -> Result<(), String> {
     for part in value.split(',') {
         let (key, volume) = part.split_once('=').unwrap_or((part, ""));
         if !volume.contains(':') {
             return Err(format!(
-                "invalid format - format error\ncicustom.{key}: invalid format - unable to parse volume ID '{volume}'\n\n"
+                "format error\ncicustom.{key}: invalid format - unable to parse volume ID '{volume}'\n\n"
             ));
         }
     }
@@ -300,18 +228,29 @@ pub fn stored(key: &str, value: &str, dice: &mut Dice) -> String {
     match key {
         "tags" => stored_tags(value),
         "description" => trim_newlines(value).to_owned(),
+        "cipassword" if !value.starts_with('$') => hashed(value, dice),
         _ if key.starts_with("net") && !is_disk_key(key) => match parse_net(value) {
-            Ok(net) => net.text(&net.mac.clone().unwrap_or_else(|| dice.mac())),
-            Err(_) => value.to_owned(),
+            Some(net) => net.text(&net.mac.clone().unwrap_or_else(|| dice.mac())),
+            None => value.to_owned(),
         },
         _ => value.to_owned(),
     }
 }
 
+/// A password as it is kept: with a new salt each time.
+fn hashed(password: &str, dice: &mut Dice) -> String {
+    let salt = dice.uuid().replace('-', "");
+    let salt = salt.get(..8).unwrap_or_default();
+    format!(
+        "$5${salt}${}",
+        hex::encode(Sha256::digest(format!("{salt}{password}")))
+    )
+}
+
 /// A network card with a new hardware address.
 pub fn with_new_mac(value: &str, dice: &mut Dice) -> String {
     let mac = dice.mac();
-    parse_net(value).map_or_else(|_| value.to_owned(), |net| net.text(&mac))
+    parse_net(value).map_or_else(|| value.to_owned(), |net| net.text(&mac))
 }
 
 /// A description as it is kept: without line ends at its end.
@@ -333,41 +272,22 @@ mod tests {
         assert_eq!(stored_tags(sent), kept);
     }
 
+    #[test]
+    fn a_card_is_stored_with_its_model_and_address_first() {
+        let net = stored(
+            "net0",
+            "bridge=vmbr0,model=virtio,macaddr=aa:bb:cc:00:00:01",
+            &mut Dice::new(1),
+        );
+        assert_eq!(net, "virtio=aa:bb:cc:00:00:01,bridge=vmbr0");
+    }
+
     #[rstest]
-    #[case("tags", "decent=1", "invalid format - invalid characters in tag\n")]
-    #[case("name", "a_b", "invalid format - value does not look like a valid DNS name\n")]
-    #[case("name", "", "invalid format - value does not look like a valid DNS name\n")]
-    #[case(
-        "memory",
-        "128M",
-        "invalid format - format error\nmemory.current: type check ('integer') failed - got '128M'\n"
-    )]
-    #[case(
-        "memory",
-        "8",
-        "invalid format - format error\nmemory.current: value must have a minimum value of 16\n"
-    )]
-    #[case(
-        "net0",
-        "virtio=01:00:5E:00:00:01,bridge=vmbr0",
-        "invalid format - format error\nnet0.macaddr: invalid format - value does not look like a valid unicast MAC address\n\n"
-    )]
-    #[case(
-        "net0",
-        "virtio,bridge=vmbr0,foo=1",
-        "invalid format - format error\nnet0.foo: property is not defined in schema and the schema does not allow additional properties\n"
-    )]
-    #[case(
-        "ipconfig0",
-        "ip=10.77.0.3",
-        "invalid format - format error\nipconfig0.ip: invalid format - value does not look like a valid ipv4 network configuration\n\n"
-    )]
-    #[case(
-        "ipconfig0",
-        "gw=10.77.0.1",
-        "invalid format - format error\nipconfig0.ip: missing property required by 'ipconfig0.gw'\n"
-    )]
-    fn refusals_have_the_recorded_texts(#[case] key: &str, #[case] value: &str, #[case] text: &str) {
-        assert_eq!(check(key, value), Err(text.to_owned()));
+    #[case("svc@pve", true)]
+    #[case("svc", false)]
+    #[case("@pve", false)]
+    #[case("a b@pve", false)]
+    fn users_have_a_realm(#[case] text: &str, #[case] good: bool) {
+        assert_eq!(is_user_id(text), good);
     }
 }

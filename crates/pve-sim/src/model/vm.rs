@@ -1,5 +1,7 @@
 //! A guest: configuration, power and what the status calls show of it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -21,6 +23,19 @@ pub enum Power {
     },
 }
 
+/// A state that was kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// When, in seconds since the epoch.
+    pub taken: u64,
+    /// What was noted.
+    pub description: String,
+    /// The one before it.
+    pub parent: Option<String>,
+    /// The configuration of that time.
+    pub config: VmConfig,
+}
+
 /// A guest of the cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Vm {
@@ -34,6 +49,10 @@ pub struct Vm {
     pub pending: Pending,
     /// What the running process was started with.
     pub power: Power,
+    /// Whether its processors stand still.
+    pub paused: bool,
+    /// States that were kept, by name.
+    pub snapshots: BTreeMap<String, Snapshot>,
 }
 
 impl Vm {
@@ -45,6 +64,8 @@ impl Vm {
             config,
             pending: Pending::new(),
             power: Power::Stopped,
+            paused: false,
+            snapshots: BTreeMap::new(),
         }
     }
 
@@ -79,6 +100,16 @@ impl Vm {
     pub fn settle(&mut self) {
         self.config = self.future();
         self.pending.clear();
+    }
+
+    /// Whether its disks could be snapshot: raw files cannot.
+    pub fn can_snapshot(&self) -> bool {
+        self.config.disks().all(|(_, drive)| {
+            drive
+                .split(',')
+                .next()
+                .is_some_and(|volid| volid.rsplit('.').next() == Some("qcow2"))
+        })
     }
 
     /// Its name, or the one that is shown for it.
@@ -129,7 +160,9 @@ impl Vm {
     /// The answer of status/current.
     pub fn current(&self, now: Moment) -> Value {
         let mut entry = self.listed(now);
-        entry.insert("qmpstatus".to_owned(), Value::from(self.status()));
+        let paused = self.paused && self.running();
+        let state = if paused { "paused" } else { self.status() };
+        entry.insert("qmpstatus".to_owned(), Value::from(state));
         entry.insert("ha".to_owned(), json!({"managed": 0}));
         if self.config.get("vga").is_some() {
             entry.insert("clipboard".to_owned(), Value::Null);

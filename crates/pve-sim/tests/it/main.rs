@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod binary;
+#[cfg(test)]
+mod calls;
 #[cfg(test)]
 mod clone;
 #[cfg(test)]

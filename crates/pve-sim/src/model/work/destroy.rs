@@ -18,6 +18,8 @@ pub struct DestroyJob {
     pub purge: bool,
     /// Whether volumes go that no configuration names.
     pub unreferenced: bool,
+    /// Whether a lock of the configuration is passed over.
+    pub skiplock: bool,
 }
 
 impl DestroyJob {
@@ -32,12 +34,12 @@ impl DestroyJob {
                 },
             )?;
             let vm = world.vm(&step.node, self.vmid)?;
-            check_removable(vm)?;
+            self.check_removable(vm)?;
             check_unused(world, vm)?;
             return Ok(Next::After(world.durations.destroy.at(step.pace)));
         }
         let vm = world.vm(&step.node, self.vmid)?.clone();
-        check_removable(&vm)?;
+        self.check_removable(&vm)?;
         for (_, drive) in vm.config.disks() {
             let (storage, _) = drive_volid(drive).and_then(split_volid).unwrap_or_default();
             if world.hangs(storage) {
@@ -57,14 +59,14 @@ impl DestroyJob {
         world.erase(self.vmid);
         Ok(Next::Done)
     }
-}
 
-/// What refuses a removal: a lock, protection, a running guest.
-pub fn check_removable(vm: &Vm) -> Outcome<()> {
-    if let Some(lock) = vm.config.lock() {
-        return Err(Refusal::locked(lock));
+    /// What refuses a removal: a lock, protection, a running guest.
+    fn check_removable(&self, vm: &Vm) -> Outcome<()> {
+        if let Some(lock) = vm.config.lock().filter(|_| !self.skiplock) {
+            return Err(Refusal::locked(lock));
+        }
+        check_removable_at_once(vm)
     }
-    check_removable_at_once(vm)
 }
 
 /// The part of it that the call itself says.

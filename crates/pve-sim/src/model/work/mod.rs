@@ -2,7 +2,10 @@
 
 mod aftercare;
 mod clone;
+mod create;
 mod destroy;
+mod files;
+mod guest;
 mod modify;
 mod power;
 #[cfg(test)]
@@ -21,7 +24,10 @@ use super::world::World;
 
 pub use aftercare::look_after;
 pub use clone::CloneJob;
+pub use create::CreateJob;
 pub use destroy::{DestroyJob, check_removable_at_once};
+pub use files::FileJob;
+pub use guest::{GuestAct, GuestJob};
 pub use modify::{ConfigJob, ResizeJob};
 pub use power::{PowerJob, PowerKind, SHUTDOWN};
 
@@ -45,6 +51,12 @@ pub enum Job {
     Resize(ResizeJob),
     /// qmconfig
     Config(ConfigJob),
+    /// qmcreate
+    Create(CreateJob),
+    /// qmtemplate, qmsnapshot, qmigrate, qmreset, qmsuspend, qmresume
+    Guest(GuestJob),
+    /// imgcopy, imgdel
+    File(FileJob),
 }
 
 /// What comes after a step.
@@ -79,13 +91,18 @@ impl Job {
             Self::Destroy(job) => job.step(world, step),
             Self::Resize(job) => job.step(world, step),
             Self::Config(job) => job.step(world, step),
+            Self::Create(job) => job.step(world, step),
+            Self::Guest(job) => job.step(world, step),
+            Self::File(job) => job.step(world, step),
         }
     }
 
     /// Undoes what a failed task has left.
     fn clean_up(&self, world: &mut World, step: &Step) {
-        if let Self::Clone(job) = self {
-            job.clean_up(world, step);
+        match self {
+            Self::Clone(job) => job.clean_up(world, step),
+            Self::Create(job) => job.clean_up(world, step),
+            _ => {}
         }
     }
 
@@ -108,7 +125,8 @@ impl Job {
     fn last_stage(&self) -> u8 {
         match self {
             Self::Clone(_) => 3,
-            Self::Config(_) => 0,
+            Self::Config(_) | Self::File(_) => 0,
+            Self::Guest(job) => u8::from(matches!(job.act, GuestAct::Migrate { .. })),
             _ => 1,
         }
     }
@@ -119,13 +137,21 @@ impl Job {
             Self::Power(job) => job.span(world),
             Self::Destroy(_) => world.durations.destroy,
             Self::Resize(_) => world.durations.resize,
-            Self::Config(_) => Span::ZERO,
+            Self::Create(_) => world.durations.clone,
+            Self::Guest(job) if matches!(job.act, GuestAct::Migrate { .. }) => world.durations.full_clone,
+            Self::Config(_) | Self::Guest(_) | Self::File(_) => Span::ZERO,
         }
     }
 }
 
 /// Starts a worker and gives its UPID.
-pub fn spawn(world: &mut World, node: &str, (kind, id): (&str, u32), who: &Principal, job: Job) -> String {
+pub fn spawn(
+    world: &mut World,
+    node: &str,
+    (kind, id): (&str, impl ToString),
+    who: &Principal,
+    job: Job,
+) -> String {
     let boot = world.nodes.get(node).map_or(world.now, |node| node.boot);
     let pstart = u64::try_from(world.now.since(boot).as_millis() / 10).unwrap_or(u64::MAX);
     let upid = Upid {

@@ -1,0 +1,368 @@
+//! Calls beside the life of a clone: creation, templates, cloud-init, the agent, storages, options, index pages.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::rig::{KEY, Rig};
+
+#[tokio::test]
+async fn a_guest_is_created_with_its_disks_and_becomes_a_template() {
+    let rig = Rig::quick().await;
+    let params = [
+        ("vmid", "441"),
+        ("memory", "64"),
+        ("scsi0", "local:2"),
+        ("ide2", "local:cloudinit"),
+        ("net0", "virtio,bridge=vmbr0"),
+    ];
+    let upid = rig.root("POST", "/nodes/pve1/qemu", &params).await.data();
+    assert_eq!(rig.end_of(&upid).await, "OK");
+    let config = rig.root("GET", "/nodes/pve1/qemu/441/config", &[]).await.data();
+    assert_eq!(config["scsi0"], "local:441/vm-441-disk-0.qcow2,size=2G");
+    assert!(config["meta"].as_str().unwrap().starts_with("creation-qemu="));
+    assert!(config.get("lock").is_none());
+    let again = rig.root("POST", "/nodes/pve1/qemu", &params).await;
+    assert_eq!(
+        again.line(),
+        (
+            500,
+            "unable to create VM 441 - VM 441 already exists on node 'pve1'"
+        )
+    );
+    let upid = rig
+        .root("POST", "/nodes/pve1/qemu/441/template", &[])
+        .await
+        .data();
+    assert_eq!(rig.end_of(&upid).await, "OK");
+    let config = rig.root("GET", "/nodes/pve1/qemu/441/config", &[]).await.data();
+    assert_eq!(config["scsi0"], "local:441/base-441-disk-0.qcow2,size=2G");
+    let again = rig.root("POST", "/nodes/pve1/qemu/441/template", &[]).await;
+    assert_eq!(again.line(), (500, "you can't convert a template to a template"));
+}
+
+#[rstest]
+#[case("POST", "/nodes/pve1/qemu", &[("vmid", "441"), ("scsi0", "nope:1")], "storage 'nope' does not exist")]
+#[case("GET", "/nodes/pve1/qemu/200/agent/network-get-interfaces", &[], "VM 200 is not running")]
+#[case("POST", "/nodes/pve1/qemu/200/status/reset", &[], "VM 200 not running")]
+#[case("POST", "/nodes/pve1/qemu/200/status/suspend", &[], "VM 200 not running")]
+#[case("POST", "/nodes/pve1/qemu/200/migrate", &[("target", "pve9")], "no such cluster node 'pve9'")]
+#[case("GET", "/storage/nope", &[], "storage 'nope' does not exist")]
+#[case("DELETE", "/storage/tiny", &[], "delete storage failed: storage 'tiny' does not exist")]
+#[case("POST", "/storage", &[("storage", "local"), ("type", "dir"), ("path", "/mnt")],
+    "create storage failed: storage ID 'local' already defined")]
+#[tokio::test]
+async fn refusals_have_the_recorded_texts(
+    #[case] method: &str,
+    #[case] path: &str,
+    #[case] params: &[(&str, &str)],
+    #[case] text: &str,
+) {
+    let rig = Rig::quick().await;
+    rig.clone(200).await;
+    assert_eq!(rig.root(method, path, params).await.line(), (500, text));
+}
+
+#[tokio::test]
+async fn a_creation_needs_vmid_and_rights() {
+    let rig = Rig::quick().await;
+    let missing = rig.root("POST", "/nodes/pve1/qemu", &[("memory", "64")]).await;
+    assert_eq!(
+        missing.body["errors"],
+        json!({"vmid": "property is missing and it is not optional"})
+    );
+    let denied = rig.call("POST", "/nodes/pve1/qemu", &[("vmid", "150")]).await;
+    assert_eq!(denied.line(), (403, "Permission check failed"));
+}
+
+#[tokio::test]
+async fn cloud_init_is_told_as_recorded() {
+    let rig = Rig::quick().await;
+    rig.clone(200).await;
+    let params = [
+        ("ciuser", "ops9"),
+        ("cipassword", "secret"),
+        ("sshkeys", KEY),
+        ("nameserver", "10.77.0.1"),
+        ("searchdomain", "example.test"),
+        ("ipconfig0", "ip=10.77.0.54/24,gw=10.77.0.1"),
+        ("net0", "virtio=bc:24:11:00:03:40,bridge=vmbr0"),
+    ];
+    let path = "/nodes/pve1/qemu/200";
+    rig.call("PUT", &format!("{path}/config"), &params).await.data();
+    let list = rig.call("GET", &format!("{path}/cloudinit"), &[]).await.data();
+    let keys: Vec<&str> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["key"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        keys,
+        ["cipassword", "ciuser", "nameserver", "searchdomain", "sshkeys"]
+    );
+    assert_eq!(list[0]["value"], "**********");
+    let dump = format!("{path}/cloudinit/dump");
+    let network = rig.call("GET", &dump, &[("type", "network")]).await.data();
+    assert_eq!(
+        network,
+        "version: 1\nconfig:\n    - type: physical\n      name: eth0\n      mac_address: 'bc:24:11:00:03:40'\n      \
+         subnets:\n      - type: static\n        address: '10.77.0.54'\n        netmask: '255.255.255.0'\n        \
+         gateway: '10.77.0.1'\n    - type: nameserver\n      address:\n      - '10.77.0.1'\n      search:\n      \
+         - 'example.test'\n"
+    );
+    let user = rig.call("GET", &dump, &[("type", "user")]).await.data();
+    let user = user.as_str().unwrap();
+    assert!(user.starts_with(
+        "#cloud-config\nhostname: dc-a\nmanage_etc_hosts: true\nfqdn: dc-a.example.test\nuser: ops9\n"
+    ));
+    assert!(user.contains("password: $5$"));
+    let put = rig.call("PUT", &format!("{path}/cloudinit"), &[]).await;
+    assert_eq!(
+        put.line(),
+        (403, "Permission check failed (/vms/200, VM.Config.Cloudinit)")
+    );
+    assert_eq!(
+        rig.root("PUT", &format!("{path}/cloudinit"), &[]).await.data(),
+        Value::Null
+    );
+}
+
+#[tokio::test]
+async fn the_agent_of_a_running_guest_tells_its_addresses() {
+    let rig = Rig::quick().await;
+    rig.clone(200).await;
+    let path = "/nodes/pve1/qemu/200";
+    rig.call(
+        "PUT",
+        &format!("{path}/config"),
+        &[("ipconfig0", "ip=10.77.0.101/24")],
+    )
+    .await
+    .data();
+    assert_eq!(rig.task("POST", &format!("{path}/status/start"), &[]).await, "OK");
+    let asked = format!("{path}/agent/network-get-interfaces");
+    let denied = rig.call("GET", &asked, &[]).await;
+    assert_eq!(
+        denied.line(),
+        (
+            403,
+            "Permission check failed (/vms/200, VM.GuestAgent.Audit|VM.GuestAgent.Unrestricted)"
+        )
+    );
+    let told = rig.root("GET", &asked, &[]).await.data();
+    assert_eq!(told["result"][0]["name"], "lo");
+    let own = json!({"ip-address": "10.77.0.101", "ip-address-type": "ipv4", "prefix": 24});
+    assert_eq!(told["result"][1]["ip-addresses"][0], own);
+    rig.root("PUT", &format!("{path}/config"), &[("agent", "0")])
+        .await
+        .data();
+    let silent = rig.root("POST", &format!("{path}/agent/ping"), &[]).await;
+    assert_eq!(silent.line(), (500, "QEMU guest agent is not running"));
+}
+
+#[tokio::test]
+async fn the_range_of_free_ids_ends_before_its_upper_bound() {
+    let rig = Rig::quick().await;
+    let next = || rig.root("GET", "/cluster/nextid", &[]);
+    rig.root("PUT", "/cluster/options", &[("next-id", "lower=500,upper=501")])
+        .await
+        .data();
+    assert_eq!(next().await.data(), "500");
+    rig.control("POST", "/vms", json!({"vmid": 500, "node": "pve1"}))
+        .await;
+    assert_eq!(
+        next().await.line(),
+        (500, "unable to get any free VMID in range [500, 501]")
+    );
+    rig.root("PUT", "/cluster/options", &[("delete", "next-id")])
+        .await
+        .data();
+    assert_eq!(next().await.data(), "100");
+}
+
+#[rstest]
+#[case("user-tag-access", "user-allow=none", "new", Some("new"))]
+#[case(
+    "user-tag-access",
+    "user-allow=list,user-allow-list=allowed;decent",
+    "new",
+    Some("new")
+)]
+#[case(
+    "user-tag-access",
+    "user-allow=list,user-allow-list=allowed;decent",
+    "byroot;decent",
+    None
+)]
+#[case(
+    "user-tag-access",
+    "user-allow=list,user-allow-list=allowed;decent",
+    "decent",
+    Some("byroot")
+)]
+#[case("user-tag-access", "user-allow=existing", "new", Some("new"))]
+#[case("registered-tags", "decent;prod", "byroot;decent", Some("decent"))]
+#[case("registered-tags", "decent;prod", "byroot;other", None)]
+#[tokio::test]
+async fn tags_are_given_by_those_who_may(
+    #[case] option: &str,
+    #[case] value: &str,
+    #[case] tags: &str,
+    #[case] refused: Option<&str>,
+) {
+    let rig = Rig::quick().await;
+    rig.clone(200).await;
+    let config = "/nodes/pve1/qemu/200/config";
+    rig.root("PUT", config, &[("tags", "byroot")]).await.data();
+    rig.root("PUT", "/cluster/options", &[(option, value)])
+        .await
+        .data();
+    assert_eq!(rig.call("PUT", config, &[("tags", "byroot")]).await.status, 200);
+    let given = rig.call("PUT", config, &[("tags", tags)]).await;
+    match refused {
+        None => assert_eq!(given.status, 200, "{}", given.reason),
+        Some(tag) => {
+            let text = format!("Permission check failed (/, Sys.Modify for modifying tag '{tag}')");
+            assert_eq!(given.line(), (403, text.as_str()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn options_read_back_taken_apart() {
+    let rig = Rig::quick().await;
+    let set = [
+        (
+            "user-tag-access",
+            "user-allow=list,user-allow-list=allowed;decent",
+        ),
+        ("registered-tags", "prod;decent"),
+    ];
+    rig.root("PUT", "/cluster/options", &set).await.data();
+    let shown = rig.root("GET", "/cluster/options", &[]).await.data();
+    assert_eq!(
+        shown["user-tag-access"],
+        json!({"user-allow": "list", "user-allow-list": ["allowed", "decent"]})
+    );
+    assert_eq!(shown["registered-tags"], json!(["decent", "prod"]));
+}
+
+#[tokio::test]
+async fn storages_are_defined_used_and_removed() {
+    let rig = Rig::quick().await;
+    let made = [
+        ("storage", "tiny"),
+        ("type", "dir"),
+        ("path", "/mnt/tiny"),
+        ("content", "images"),
+        ("disable", "1"),
+    ];
+    assert_eq!(
+        rig.root("POST", "/storage", &made).await.data(),
+        json!({"storage": "tiny", "type": "dir"})
+    );
+    let off = rig.root("GET", "/nodes/pve1/storage/tiny/content", &[]).await;
+    assert_eq!(off.line(), (500, "storage 'tiny' is disabled"));
+    rig.root("PUT", "/storage/tiny", &[("delete", "disable")])
+        .await
+        .data();
+    let volume = [
+        ("vmid", "221"),
+        ("filename", "vm-221-stray.qcow2"),
+        ("size", "8M"),
+        ("format", "qcow2"),
+    ];
+    let content = "/nodes/pve1/storage/tiny/content";
+    assert_eq!(
+        rig.root("POST", content, &volume).await.data(),
+        "tiny:221/vm-221-stray.qcow2"
+    );
+    let listed = rig.root("GET", content, &[]).await.data();
+    assert_eq!(listed[0]["size"], 8 << 20);
+    let upid = rig
+        .root(
+            "DELETE",
+            &format!("{content}/tiny%3A221%2Fvm-221-stray.qcow2"),
+            &[],
+        )
+        .await
+        .data();
+    assert!(upid.as_str().unwrap().contains(":imgdel:tiny:"));
+    assert_eq!(rig.end_of(&upid).await, "OK");
+    assert_eq!(rig.root("GET", content, &[]).await.data(), json!([]));
+    assert_eq!(rig.root("DELETE", "/storage/tiny", &[]).await.data(), Value::Null);
+    assert_eq!(
+        rig.call("GET", "/storage", &[]).await.data()[0]["storage"],
+        "local"
+    );
+}
+
+#[tokio::test]
+async fn index_pages_name_what_is_below() {
+    let rig = Rig::quick().await;
+    let root = rig.root("GET", "/", &[]).await.data();
+    assert_eq!(root[0], json!({"subdir": "version"}));
+    let access = rig.root("GET", "/access", &[]).await.data();
+    assert_eq!(access.as_array().unwrap().len(), 9);
+    let guest = rig
+        .root("GET", "/nodes/pve1/qemu/9000/firewall", &[])
+        .await
+        .data();
+    assert!(guest.as_array().unwrap().contains(&json!({"name": "rules"})));
+    let cluster = rig.root("GET", "/cluster", &[]).await.data();
+    assert!(
+        cluster
+            .as_array()
+            .unwrap()
+            .contains(&json!({"name": "resources"}))
+    );
+}
+
+#[rstest]
+#[case(
+    "GET",
+    "/nodes/pve1/qemu/101/nothing",
+    501,
+    "Method 'GET /nodes/pve1/qemu/101/nothing' not implemented"
+)]
+#[case("POST", "/version", 501, "Method 'POST /version' not implemented")]
+#[case("GET", "/cluster/backup", 501, "Method 'GET /cluster/backup' not implemented")]
+#[tokio::test]
+async fn what_is_not_there_is_501(
+    #[case] method: &str,
+    #[case] path: &str,
+    #[case] status: u16,
+    #[case] text: &str,
+) {
+    let rig = Rig::quick().await;
+    assert_eq!(rig.root(method, path, &[]).await.line(), (status, text));
+}
+
+#[tokio::test]
+async fn the_other_form_of_answers_says_errors_in_good_ones() {
+    let rig = Rig::quick().await;
+    let ask = async |path: &str| {
+        let url = format!("{}{path}", rig.sim.url);
+        let token = format!("PVEAPIToken={}", rig.sim.root_token);
+        crate::rig::got(
+            rig.client
+                .get(url)
+                .header("authorization", token)
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
+    };
+    let good = ask("/api2/extjs/version").await;
+    assert_eq!((good.status, &good.body["success"]), (200, &json!(1)));
+    let bad = ask("/api2/extjs/nodes/pve1/qemu/7777/config").await;
+    let text = "Configuration file 'nodes/pve1/qemu-server/7777.conf' does not exist\n";
+    assert_eq!(bad.status, 200);
+    assert_eq!(
+        bad.body,
+        json!({"data": null, "success": 0, "status": 500, "message": text})
+    );
+    let none = ask("/api2/foo/version").await;
+    assert_eq!(none.line(), (501, "no formatter for uri /version, foo"));
+}
