@@ -366,3 +366,112 @@ async fn the_other_form_of_answers_says_errors_in_good_ones() {
     let none = ask("/api2/foo/version").await;
     assert_eq!(none.line(), (501, "no formatter for uri /version, foo"));
 }
+
+#[tokio::test]
+async fn an_upload_is_a_multipart_body_with_a_known_kind_of_content() {
+    let rig = Rig::quick().await;
+    let send = async |content: &str| {
+        let body = format!(
+            "--X1\r\nContent-Disposition: form-data; name=\"content\"\r\n\r\n{content}\r\n--X1\r\nContent-Disposition: \
+             form-data; name=\"filename\"; filename=\"x.iso\"\r\nContent-Type: application/octet-stream\r\n\r\n\
+             hello\r\n--X1--\r\n"
+        );
+        let url = format!("{}/api2/json/nodes/pve1/storage/local/upload", rig.sim.url);
+        let request = rig
+            .client
+            .post(url)
+            .header("content-type", "multipart/form-data; boundary=X1")
+            .body(body);
+        let token = format!("PVEAPIToken={}", rig.sim.root_token);
+        crate::rig::got(request.header("authorization", token).send().await.unwrap()).await
+    };
+    let text = "value 'snippets' does not have a value in the enumeration 'iso, vztmpl, import'";
+    assert_eq!(send("snippets").await.body["errors"], json!({"content": text}));
+    let upid = send("iso").await.data();
+    assert!(upid.as_str().unwrap().contains(":imgcopy::"));
+    assert_eq!(rig.end_of(&upid).await, "OK");
+    let files = rig
+        .root("GET", "/nodes/pve1/storage/local/content", &[("content", "iso")])
+        .await
+        .data();
+    assert_eq!(
+        (&files[0]["volid"], &files[0]["size"]),
+        (&json!("local:iso/x.iso"), &json!(5))
+    );
+}
+
+#[tokio::test]
+async fn a_guest_moves_only_when_it_may() {
+    let rig = Rig::quick().await;
+    rig.clone(200).await;
+    let path = "/nodes/pve1/qemu/200";
+    rig.task("POST", &format!("{path}/status/start"), &[]).await;
+    let target = [("target", "pve2")];
+    let running = rig.root("POST", &format!("{path}/migrate"), &target).await;
+    assert_eq!(running.line(), (500, "can't migrate running VM without --online"));
+    let facts = rig.root("GET", &format!("{path}/migrate"), &[]).await.data();
+    assert_eq!(
+        (&facts["running"], &facts["allowed_nodes"]),
+        (&json!(1), &json!(["pve2", "pve3"]))
+    );
+    rig.task("POST", &format!("{path}/status/stop"), &[]).await;
+    let upid = rig.root("POST", &format!("{path}/migrate"), &target).await.data();
+    assert_eq!(rig.end_of(&upid).await, "OK");
+    assert_eq!(rig.truth(200).await.unwrap()["node"], "pve2");
+    let gone = rig.root("GET", &format!("{path}/config"), &[]).await;
+    assert_eq!(
+        gone.line(),
+        (
+            500,
+            "Configuration file 'nodes/pve1/qemu-server/200.conf' does not exist"
+        )
+    );
+}
+
+#[tokio::test]
+async fn snapshots_are_listed_before_the_present_state() {
+    let rig = Rig::quick().await;
+    rig.clone(200).await;
+    let path = "/nodes/pve1/qemu/200/snapshot";
+    let list = rig.root("GET", path, &[]).await.data();
+    assert_eq!(list.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&list[0]["name"], &list[0]["description"]),
+        (&json!("current"), &json!("You are here!"))
+    );
+    let upid = rig.root("POST", path, &[("snapname", "s1")]).await.data();
+    assert_eq!(rig.end_of(&upid).await, "OK");
+    let upid = rig.root("POST", path, &[("snapname", "s1")]).await.data();
+    assert_eq!(rig.end_of(&upid).await, "snapshot name 's1' already used");
+    let list = rig.root("GET", path, &[]).await.data();
+    assert_eq!(
+        (&list[0]["name"], &list[1]["parent"]),
+        (&json!("s1"), &json!("s1"))
+    );
+    let feature = rig
+        .root("GET", "/nodes/pve1/qemu/200/feature", &[("feature", "clone")])
+        .await
+        .data();
+    assert_eq!(feature, json!({"hasFeature": 0, "nodes": ["pve1"]}));
+}
+
+#[tokio::test]
+async fn a_guest_that_stands_still_says_so() {
+    let rig = Rig::quick().await;
+    rig.clone(200).await;
+    let path = "/nodes/pve1/qemu/200/status";
+    rig.task("POST", &format!("{path}/start"), &[]).await;
+    for (act, state) in [("suspend", "paused"), ("resume", "running"), ("reset", "running")] {
+        assert_eq!(
+            rig.task("POST", &format!("{path}/{act}"), &[]).await,
+            "OK",
+            "{act}"
+        );
+        let now = rig.call("GET", &format!("{path}/current"), &[]).await.data();
+        assert_eq!(
+            (&now["status"], &now["qmpstatus"]),
+            (&json!("running"), &json!(state)),
+            "{act}"
+        );
+    }
+}

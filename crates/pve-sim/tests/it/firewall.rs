@@ -244,3 +244,35 @@ async fn a_guest_that_is_not_there_answers_root_with_an_empty_file() {
         403
     );
 }
+
+#[tokio::test]
+async fn aliases_references_and_the_log_are_as_recorded() {
+    let rig = Rig::quick().await;
+    rig.clone(200).await;
+    let path = "/nodes/pve1/qemu/200/firewall";
+    rig.call("POST", &format!("{path}/ipset"), &[("name", "management")])
+        .await
+        .data();
+    let alias = [("name", "gw"), ("cidr", "10.77.0.1")];
+    rig.call("POST", &format!("{path}/aliases"), &alias).await.data();
+    let mut listed = rig.call("GET", &format!("{path}/aliases"), &[]).await.data();
+    listed[0].as_object_mut().unwrap().remove("digest");
+    assert_eq!(
+        listed,
+        serde_json::json!([{"ipversion": 4, "name": "gw", "cidr": "10.77.0.1"}])
+    );
+    let sets = rig
+        .call("GET", &format!("{path}/refs"), &[("type", "ipset")])
+        .await
+        .data();
+    let set =
+        serde_json::json!({"name": "management", "scope": "guest", "type": "ipset", "ref": "+management"});
+    assert_eq!(sets, serde_json::json!([set]));
+    let denied = rig.call("GET", &format!("{path}/log"), &[]).await;
+    assert_eq!(
+        denied.line(),
+        (403, "Permission check failed (/vms/200, VM.Console)")
+    );
+    let log = rig.root("GET", &format!("{path}/log"), &[]).await;
+    assert_eq!(log.body["total"], 1);
+}
