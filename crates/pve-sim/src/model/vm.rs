@@ -100,6 +100,7 @@ impl Vm {
     pub fn settle(&mut self) {
         self.config = self.future();
         self.pending.clear();
+        self.paused = false;
     }
 
     /// Whether its disks could be snapshot: raw files cannot.
