@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use pve_sim::{Durations, SimConfig, Span};
+use pve_sim::{Durations, SimConfig, Span, Version};
 
 /// A Proxmox VE that answers as the real one does, with fault switches.
 #[derive(Debug, Parser)]
@@ -74,6 +74,15 @@ pub struct Args {
     /// Where the certificate of the authority is written.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// A folder in which the cluster, its tokens and its certificates are kept; it goes on from there after any end.
+    #[arg(long)]
+    state: Option<PathBuf>,
+    /// How many simulated seconds pass in one second, for everything but connections.
+    #[arg(long, default_value_t = 1.0, value_parser = scale)]
+    time_scale: f64,
+    /// The release that the nodes run: 9.2 (recorded), 8.4, 8.3 or 7.4.
+    #[arg(long, default_value_t = Version::default())]
+    pve_version: Version,
     /// Where to write, once ready, what a client needs to know.
     #[arg(long)]
     pub ready_file: Option<PathBuf>,
@@ -107,6 +116,9 @@ impl Args {
             auth_delay,
             seed,
             dir,
+            state,
+            time_scale,
+            pve_version,
             ready_file: _,
             log: _,
         } = self;
@@ -135,6 +147,9 @@ impl Args {
             auth_delay,
             seed,
             dir,
+            state,
+            time_scale,
+            version: pve_version,
         }
     }
 }
@@ -142,6 +157,15 @@ impl Args {
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(number).map_err(|_| "not a duration".to_owned())
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    let scale: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.001..=1000.0).contains(&scale) {
+        Ok(scale)
+    } else {
+        Err("not between 0.001 and 1000".to_owned())
+    }
 }
 
 fn bytes(text: &str) -> Result<u64, String> {

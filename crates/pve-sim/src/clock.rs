@@ -19,6 +19,8 @@ enum Source {
     System {
         start: Moment,
         since: Instant,
+        /// How many seconds pass in one.
+        scale: f64,
     },
     Virtual(Arc<Mutex<Hands>>),
 }
@@ -31,17 +33,18 @@ struct Hands {
 }
 
 impl Clock {
-    /// A clock that shows the system's time.
+    /// A clock that begins with the system's time, but not before `earliest`, and runs `scale` times as fast.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place where the simulator learns the time"
     )]
-    pub fn system() -> Self {
+    pub fn system(scale: f64, earliest: Moment) -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let micros = u64::try_from(wall.as_micros()).unwrap_or_default();
         Self(Source::System {
-            start: Moment::from_micros(micros),
+            start: Moment::from_micros(micros).max(earliest),
             since: Instant::now(),
+            scale,
         })
     }
 
@@ -53,15 +56,16 @@ impl Clock {
     /// The time.
     pub fn now(&self) -> Moment {
         match &self.0 {
-            Source::System { start, since } => start.plus(since.elapsed()),
+            Source::System { start, since, scale } => start.plus(since.elapsed().mul_f64(*scale)),
             Source::Virtual(hands) => lock(hands).now,
         }
     }
 
     /// Lets time pass; with a virtual clock, waits until it has been moved.
     pub async fn sleep(&self, span: Duration) {
-        let Source::Virtual(hands) = &self.0 else {
-            return tokio::time::sleep(span).await;
+        let hands = match &self.0 {
+            Source::System { scale, .. } => return tokio::time::sleep(span.div_f64(*scale)).await,
+            Source::Virtual(hands) => hands,
         };
         let end = self.now().plus(span);
         poll_fn(|_| {

@@ -16,7 +16,9 @@ mod lab;
 )]
 pub mod model;
 mod sim;
+mod state;
 
 pub use lab::{Lab, LabRequest, LabResponse};
 pub use model::pace::{BadSpan, Durations, Span};
+pub use model::version::Version;
 pub use sim::{Sim, SimConfig, SimError, SimHandle};

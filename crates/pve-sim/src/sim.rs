@@ -14,11 +14,14 @@ use crate::clock::Clock;
 use crate::control;
 use crate::control::faults::Faults;
 use crate::control::requests::Requests;
-use crate::http::{Listener, bind, tls};
+use crate::http::{Listener, Workers, bind, tls};
+use crate::model::moment::Moment;
 use crate::model::outage::NOTICE;
 use crate::model::pace::Durations;
 use crate::model::seed::{self, Size};
+use crate::model::version::Version;
 use crate::model::world::World;
+use crate::state::{Folder, Origin, Present, StateError, Store};
 
 /// How to set a simulator up.
 #[derive(Debug, Clone)]
@@ -51,6 +54,12 @@ pub struct SimConfig {
     pub seed: Option<u64>,
     /// Where the authority's certificate is written; none: nowhere.
     pub dir: Option<PathBuf>,
+    /// Where the cluster is kept, so that it outlives the process; none: nowhere.
+    pub state: Option<PathBuf>,
+    /// How many simulated seconds pass in one.
+    pub time_scale: f64,
+    /// The release that the nodes run.
+    pub version: Version,
 }
 
 impl Default for SimConfig {
@@ -71,6 +80,9 @@ impl Default for SimConfig {
             auth_delay: Duration::from_secs(3),
             seed: None,
             dir: None,
+            state: None,
+            time_scale: 1.0,
+            version: Version::default(),
         }
     }
 }
@@ -84,6 +96,13 @@ pub enum SimError {
         /// Why.
         #[source]
         source: tls::TlsError,
+    },
+    /// The kept cluster.
+    #[error("failed to keep the cluster")]
+    State {
+        /// Why.
+        #[source]
+        source: StateError,
     },
     /// A socket.
     #[error("failed to listen on {address}")]
@@ -103,6 +122,12 @@ pub enum SimError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl SimError {
+    fn state(source: StateError) -> Self {
+        Self::State { source }
+    }
 }
 
 /// A Proxmox VE simulator.
@@ -136,6 +161,9 @@ pub struct SimHandle {
 /// What the API, the control port and the listener share.
 pub struct Shared {
     world: Mutex<World>,
+    store: Option<Mutex<Store>>,
+    /// The workers of the nodes' daemons.
+    pub workers: Workers,
     requests: Mutex<Requests>,
     faults: Mutex<Faults>,
     /// The time.
@@ -156,8 +184,21 @@ pub struct Shared {
 impl Shared {
     /// A simulator before its first request.
     pub fn new(config: &SimConfig, seed: u64, (clock, fingerprint): (Clock, String)) -> Self {
+        let world = fresh(config, seed, (clock.now(), &fingerprint));
+        Self::with(config, seed, (clock, fingerprint), (world, None))
+    }
+
+    /// A simulator with a cluster that was there before.
+    fn with(
+        config: &SimConfig,
+        seed: u64,
+        (clock, fingerprint): (Clock, String),
+        (world, store): (World, Option<Store>),
+    ) -> Self {
         Self {
-            world: Mutex::new(fresh(config, seed, (&clock, &fingerprint))),
+            world: Mutex::new(world),
+            store: store.map(Mutex::new),
+            workers: Workers::default(),
             requests: Mutex::new(Requests::default()),
             faults: Mutex::new(Faults::new(seed)),
             clock,
@@ -172,10 +213,10 @@ impl Shared {
     }
 
     /// The cluster, brought up to the present.
-    pub fn world(&self) -> MutexGuard<'_, World> {
+    pub fn world(&self) -> Present<'_> {
         let mut world = lock(&self.world);
-        world.advance(self.clock.now());
-        world
+        let changed = world.advance(self.clock.now());
+        Present::new(world, self.store.as_ref(), changed)
     }
 
     /// The log of requests.
@@ -190,7 +231,7 @@ impl Shared {
 
     /// Puts everything back to how it was at the start; secrets stay the same.
     pub fn reset(&self) {
-        *self.world() = fresh(&self.config, self.seed, (&self.clock, &self.fingerprint));
+        *self.world() = fresh(&self.config, self.seed, (self.clock.now(), &self.fingerprint));
         *self.requests() = Requests::default();
         *self.faults() = Faults::new(self.seed);
         self.door.send_replace(true);
@@ -202,11 +243,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn fresh(config: &SimConfig, seed: u64, (clock, fingerprint): (&Clock, &str)) -> World {
-    let mut world = World::empty(clock.now(), seed, config.durations, config.stats_lag);
+fn fresh(config: &SimConfig, seed: u64, (now, fingerprint): (Moment, &str)) -> World {
+    let mut world = World::empty(now, seed, config.durations, config.stats_lag);
     fingerprint.clone_into(&mut world.datacenter.fingerprint);
     world.datacenter.name.clone_from(&config.cluster_name);
     world.datacenter.notice = config.death_notice;
+    world.version = config.version;
     let size = Size {
         nodes: config.nodes,
         cores: config.cores,
@@ -224,11 +266,10 @@ impl Sim {
     /// # Errors
     /// If an address cannot be listened on, or certificates not be made or written.
     pub async fn start(config: SimConfig) -> Result<SimHandle, SimError> {
-        let identity = tls::identity().map_err(|source| SimError::Certificates { source })?;
+        let (origin, folder) = origin(&config)?;
+        let identity = tls::identity(origin.papers).map_err(|source| SimError::Certificates { source })?;
         let ca_file = write_ca(&config, &identity.ca_pem).await?;
-        let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
-        let clock = Clock::system();
-        let shared = Arc::new(Shared::new(&config, seed, (clock, identity.fingerprint.clone())));
+        let shared = Arc::new(open(&config, origin.seed, &identity.fingerprint, folder)?);
         let (api, address) = listen(config.listen)?;
         let (control, control_address) = listen(config.control)?;
         let (stop, tracker) = (shared.stop.clone(), shared.later.clone());
@@ -251,6 +292,40 @@ impl Sim {
             tracker,
         })
     }
+}
+
+/// Where this simulator comes from: its folder, if it has one, or nowhere.
+fn origin(config: &SimConfig) -> Result<(Origin, Option<Folder>), SimError> {
+    let make = || {
+        let papers = tls::papers().map_err(|source| SimError::Certificates { source })?;
+        let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
+        Ok::<_, SimError>(Origin { seed, papers })
+    };
+    let Some(path) = &config.state else {
+        return Ok((make()?, None));
+    };
+    let folder = Folder::open(path).map_err(SimError::state)?;
+    let origin = folder.origin(SimError::state, make)?;
+    Ok((origin, Some(folder)))
+}
+
+/// The simulator, with the cluster as it was left if it was kept.
+fn open(
+    config: &SimConfig,
+    seed: u64,
+    fingerprint: &str,
+    folder: Option<Folder>,
+) -> Result<Shared, SimError> {
+    let clock = |earliest| (Clock::system(config.time_scale, earliest), fingerprint.to_owned());
+    let Some(folder) = folder else {
+        return Ok(Shared::new(config, seed, clock(Moment::default())));
+    };
+    let begin = || fresh(config, seed, (clock(Moment::default()).0.now(), fingerprint));
+    let (mut world, store) = folder.follow(begin).map_err(SimError::state)?;
+    // The statistics daemons begin anew too.
+    world.publish();
+    let clock = clock(world.now);
+    Ok(Shared::with(config, seed, clock, (world, Some(store))))
 }
 
 async fn write_ca(config: &SimConfig, pem: &str) -> Result<Option<PathBuf>, SimError> {

@@ -5,6 +5,7 @@ use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap};
 use crate::model::access::Principal;
 use crate::model::world::World;
 
+use super::refused_login;
 use super::reply::Fault;
 use super::{ticket, tree};
 
@@ -27,7 +28,9 @@ pub fn authenticate(
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let token = header(AUTHORIZATION.as_str()).and_then(|text| text.strip_prefix("PVEAPIToken"));
     if let Some(token) = token {
-        return by_token(world, token.trim_start_matches(['=', ' '])).ok_or_else(refused);
+        let token = token.trim_start_matches(['=', ' ']);
+        let why = || Fault::bare(401, refused_login::reason(world, token));
+        return by_token(world, token).ok_or_else(why);
     }
     let Some(cookie) = header(COOKIE.as_str()).and_then(ticket_of) else {
         return Err(Fault::bare(401, "No ticket"));

@@ -126,6 +126,17 @@ impl Call<'_> {
     }
 }
 
+/// The node whose daemon is busy with a call, if one is; `path` starts behind /api2/json.
+pub fn worker_of(world: &World, (method, path): (&str, &str)) -> Option<String> {
+    let found = tree::find(method, &tree::segments(path))?;
+    if !reach::needs_root(method, found.template) {
+        return None;
+    }
+    let node = found.path.get("node").map(String::as_str);
+    reach::check(world, (method, found.template), node).ok()?;
+    reach::node_of(world, found.template, node).map(str::to_owned)
+}
+
 /// Answers a call; `path` starts behind /api2/json.
 pub fn dispatch(world: &mut World, who: &Principal, (method, path): (&str, &str), params: &Params) -> Reply {
     let segments = tree::segments(path);

@@ -23,6 +23,7 @@ mod qemu_create;
 mod qemu_power;
 mod qemu_state;
 mod reach;
+mod refused_login;
 pub mod reply;
 mod resources;
 mod roles;
@@ -40,4 +41,4 @@ mod tree;
 mod users;
 
 pub use auth::authenticate;
-pub use call::dispatch;
+pub use call::{dispatch, worker_of};

@@ -7,8 +7,9 @@ use super::reply::{Answer, Fault, Reply};
 use crate::model::node::Node;
 
 /// GET /version and /nodes/{node}/version
-pub fn version(_call: &mut Call<'_>) -> Reply {
-    Answer::of(json!({"version": "9.2.11", "release": "9.2", "repoid": "14a22df35955d97d"}))
+pub fn version(call: &mut Call<'_>) -> Reply {
+    let version = call.world.version;
+    Answer::of(json!({"version": version.full(), "release": version.release(), "repoid": "14a22df35955d97d"}))
 }
 
 /// GET /nodes
@@ -76,7 +77,7 @@ pub fn status(call: &mut Call<'_>) -> Reply {
     let release = "6.17.2-1-pve";
     Answer::of(json!({
         "uptime": node.uptime(call.world.now), "cpu": cpu, "wait": 0, "idle": 0,
-        "loadavg": ["0.10", "0.08", "0.05"], "pveversion": "pve-manager/9.2.11/14a22df35955d97d",
+        "loadavg": ["0.10", "0.08", "0.05"], "pveversion": format!("pve-manager/{}/14a22df35955d97d", call.world.version.full()),
         "kversion": format!("Linux {release} #1 SMP PREEMPT_DYNAMIC"), "ksm": {"shared": 0},
         "boot-info": {"mode": "efi", "secureboot": 0},
         "current-kernel": {"sysname": "Linux", "release": release, "version": "#1 SMP PREEMPT_DYNAMIC", "machine": "x86_64"},

@@ -197,11 +197,24 @@ pub fn resize(call: &mut Call<'_>) -> Reply {
         digest,
     };
     let (node, vmid) = (call.node(), call.vmid());
-    Answer::of(work::spawn(
-        call.world,
-        &node,
-        ("resize", vmid),
-        call.who,
-        Job::Resize(job),
-    ))
+    let job = Job::Resize(job);
+    let upid = work::spawn(call.world, &node, ("resize", vmid), call.who, job);
+    if call.world.version.resizes_in_tasks() {
+        return Answer::of(upid);
+    }
+    finish_now(call, &upid)
+}
+
+/// The end of a task as the answer of the call itself, as it was before there was a task.
+fn finish_now(call: &mut Call<'_>, upid: &str) -> Reply {
+    for _ in 0..2 {
+        if let Some(number) = call.world.tasks.number(upid) {
+            work::run_step(call.world, number);
+        }
+    }
+    let end = call.world.tasks.find(upid).and_then(|task| task.end.as_ref());
+    match end.filter(|end| end.status != "OK") {
+        Some(end) => Err(Fault::died(end.status.clone())),
+        None => Answer::null(),
+    }
 }

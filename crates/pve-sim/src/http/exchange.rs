@@ -12,9 +12,10 @@ use thiserror::Error;
 
 use super::armed;
 use super::body::{from_body, from_form};
+use super::workers::Seat;
 use crate::api::params::Params;
 use crate::api::reply::{Fault, Reply};
-use crate::api::{authenticate, dispatch};
+use crate::api::{authenticate, dispatch, worker_of};
 use crate::control::faults::{Ending, Facts};
 use crate::control::requests::{Entry, Outcome};
 use crate::model::access::Principal;
@@ -159,31 +160,77 @@ async fn answer(
     let Some((_, path)) = split_format(path)? else {
         return Err(Fault::bare(500, "no such file ''"));
     };
-    let held = |fault: Fault| {
-        if status_of(&Err(fault.clone())) == 401 {
-            fault.held(shared.auth_delay)
-        } else {
-            fault
-        }
-    };
-    let who = authenticate(&shared.world(), (method, path), headers).map_err(held)?;
+    let who = authenticate(&shared.world(), (method, path), headers)
+        .map_err(|fault| fault.held(shared.auth_delay))?;
     let params = params?;
+    let node = worker_of(shared.world().reading(), (method, path));
+    let seat = match node {
+        None => None,
+        Some(node) => Some(seat(shared, &node).await?),
+    };
+    let reply = served(shared, &who, (method, path), (&params, doom)).await;
+    // A refused login takes its time here too.
+    let reply = match reply {
+        Err(fault) if status_of(&Err(fault.clone())) == 401 => Err(fault.held(shared.auth_delay)),
+        reply => reply,
+    };
+    leave(shared, reply, seat).await
+}
+
+/// A worker of a node's daemon, once one is free.
+async fn seat<'a>(shared: &'a Shared, node: &str) -> Result<Seat<'a>, Fault> {
+    let hangs = |storage: &str| shared.world().reading().hangs(storage);
+    let seat = shared.workers.take(node, (&shared.clock, PROXY_PATIENCE), hangs);
+    seat.await.ok_or_else(timed_out)
+}
+
+fn timed_out() -> Fault {
+    Fault::bare(596, "Connection timed out")
+}
+
+/// The answer of the daemon, after every wait for locks and storages.
+async fn served(
+    shared: &Shared,
+    who: &Principal,
+    call: (&str, &str),
+    (params, doom): (&Params, Option<&Doom>),
+) -> Reply {
     let begin = shared.clock.now();
     loop {
-        let reply = dispatch_doomed(&mut shared.world(), &who, (method, path), (&params, doom));
+        let reply = {
+            let mut world = shared.world();
+            let world = if call.0 == "GET" {
+                world.reading()
+            } else {
+                &mut *world
+            };
+            dispatch_doomed(world, who, call, (params, doom))
+        };
         let waited = shared.clock.now().since(begin);
         match reply {
             Err(Fault::Busy(file)) if waited >= PATIENCE => {
                 return Err(Fault::died(Refusal::Busy(file).to_string()));
             }
-            Err(Fault::Stuck(_)) if waited >= PROXY_PATIENCE => {
-                return Err(Fault::bare(596, "Connection timed out"));
-            }
-            Err(Fault::Busy(_) | Fault::Stuck(_)) => {}
-            reply => return reply.map_err(held),
+            Err(Fault::Busy(_)) => {}
+            Err(Fault::Stuck(_)) if waited < PROXY_PATIENCE => {}
+            reply => return reply,
         }
         shared.clock.sleep(FLOCK_POLL).await;
     }
+}
+
+/// Frees the worker once its answer is given; one that hangs on a storage stays behind.
+async fn leave(shared: &Shared, mut reply: Reply, seat: Option<Seat<'_>>) -> Reply {
+    if let (Err(Fault::Failed { after, .. }), Some(_)) = (&mut reply, &seat) {
+        shared.clock.sleep(std::mem::take(after)).await;
+    }
+    let Err(Fault::Stuck(storage)) = &reply else {
+        return reply;
+    };
+    if let Some(seat) = seat {
+        seat.hang(storage);
+    }
+    Err(timed_out())
 }
 
 fn upid_of(reply: &Reply) -> Option<String> {
@@ -236,7 +283,8 @@ async fn render(shared: &Shared, reply: Reply, format: Format) -> Response<Body>
             if !after.is_zero() {
                 shared.clock.sleep(after).await;
             }
-            let mut body = body.then(|| Fault::body_of(&reason, &errors, status));
+            let told = body && shared.world().version.has_error_bodies();
+            let mut body = told.then(|| Fault::body_of(&reason, &errors, status));
             if let Some(body) = body.as_mut().filter(|_| format == Format::Extjs) {
                 body["success"] = Value::from(0);
                 body["status"] = Value::from(status);

@@ -6,6 +6,8 @@ mod exchange;
 mod listener;
 mod multipart;
 pub mod tls;
+mod workers;
 
 pub use exchange::exchange;
 pub use listener::{Listener, bind};
+pub use workers::Workers;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
@@ -29,6 +30,13 @@ pub enum TlsError {
         #[source]
         source: rcgen::Error,
     },
+    /// Papers that were kept.
+    #[error("failed to read the kept certificates")]
+    Read {
+        /// Why.
+        #[source]
+        source: hex::FromHexError,
+    },
     /// The server's configuration.
     #[error("failed to set TLS up")]
     Configure {
@@ -38,9 +46,29 @@ pub enum TlsError {
     },
 }
 
+/// Certificates and key as they can be kept.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Papers {
+    /// The server's certificate and the authority's, as hexadecimal DER.
+    chain: Vec<String>,
+    /// The server's key, as hexadecimal PKCS #8.
+    key: String,
+    /// The authority's certificate.
+    ca_pem: String,
+}
+
 /// Makes a new authority and a certificate under it.
-pub fn identity() -> Result<Identity, TlsError> {
-    let (chain, key, ca_pem) = certificates().map_err(|source| TlsError::Make { source })?;
+pub fn papers() -> Result<Papers, TlsError> {
+    certificates().map_err(|source| TlsError::Make { source })
+}
+
+/// What a server needs, from its papers.
+pub fn identity(papers: Papers) -> Result<Identity, TlsError> {
+    let Papers { chain, key, ca_pem } = papers;
+    let der = |text: &String| hex::decode(text).map_err(|source| TlsError::Read { source });
+    let chain: Result<Vec<CertificateDer<'static>>, TlsError> =
+        chain.iter().map(|cert| Ok(der(cert)?.into())).collect();
+    let (chain, key) = (chain?, PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(der(&key)?)));
     let fingerprint = fingerprint(chain.first().map_or(&[], |cert| cert.as_ref()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -54,13 +82,7 @@ pub fn identity() -> Result<Identity, TlsError> {
     })
 }
 
-type Certificates = (
-    Vec<rustls::pki_types::CertificateDer<'static>>,
-    PrivateKeyDer<'static>,
-    String,
-);
-
-fn certificates() -> Result<Certificates, rcgen::Error> {
+fn certificates() -> Result<Papers, rcgen::Error> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -75,9 +97,11 @@ fn certificates() -> Result<Certificates, rcgen::Error> {
     params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate()?;
     let server = params.signed_by(&key, &authority)?;
-    let chain = vec![server.der().clone(), authority.der().clone()];
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    Ok((chain, key, authority.pem()))
+    Ok(Papers {
+        chain: [server.der(), authority.der()].map(hex::encode).to_vec(),
+        key: hex::encode(key.serialize_der()),
+        ca_pem: authority.pem(),
+    })
 }
 
 fn fingerprint(der: &[u8]) -> String {

@@ -2,9 +2,10 @@
 
 pub mod access;
 #[cfg(test)]
-mod bed;
+pub(crate) mod bed;
 pub mod change;
 pub mod config;
+pub mod delta;
 pub mod dice;
 pub mod firewall;
 pub mod locks;
@@ -19,6 +20,7 @@ pub mod seed;
 pub mod storage;
 pub mod task;
 pub mod values;
+pub mod version;
 pub mod vm;
 pub mod work;
 pub mod world;

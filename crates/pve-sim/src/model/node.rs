@@ -59,6 +59,21 @@ pub struct Node {
 }
 
 impl Node {
+    /// Everything but what it publishes again and again.
+    #[must_use]
+    pub fn head(&self) -> Self {
+        let mut published = BTreeMap::new();
+        if !self.online {
+            published.clone_from(&self.published);
+        }
+        Self {
+            name: self.name.clone(),
+            bridges: self.bridges.clone(),
+            published,
+            ..*self
+        }
+    }
+
     /// What the statistics daemon publishes of a guest.
     pub fn publish(vm: &Vm, now: Moment) -> Map<String, Value> {
         let running = vm.running();

@@ -1,6 +1,6 @@
 //! Storages and the volumes on them. A local storage has contents of its own on each node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::moment::Moment;
 use super::refusal::{Outcome, Refusal};
 
 /// A disk image.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
     /// Virtual size in bytes.
     pub size: u64,
@@ -145,6 +145,68 @@ impl Storage {
             "/var/lib/vz".to_owned()
         } else {
             format!("/mnt/{}", self.name)
+        }
+    }
+
+    /// Everything but its volumes.
+    #[must_use]
+    pub fn head(&self) -> Self {
+        let Self {
+            name,
+            shared,
+            enabled,
+            health,
+            nodes,
+            content,
+            total,
+            settings,
+            files,
+            volumes: _,
+        } = self;
+        Self {
+            name: name.clone(),
+            shared: *shared,
+            enabled: *enabled,
+            health: *health,
+            nodes: nodes.clone(),
+            content: content.clone(),
+            total: *total,
+            settings: settings.clone(),
+            files: files.clone(),
+            volumes: BTreeMap::new(),
+        }
+    }
+
+    /// The same with the volumes of another.
+    #[must_use]
+    pub fn with_contents_of(self, other: Self) -> Self {
+        Self {
+            volumes: other.volumes,
+            ..self
+        }
+    }
+
+    /// The volumes that are new, different or gone: place, name.
+    pub fn changes_since(&self, old: &Self) -> Vec<(String, String, Option<Volume>)> {
+        let none = BTreeMap::new();
+        let places: BTreeSet<&String> = self.volumes.keys().chain(old.volumes.keys()).collect();
+        let mut changes = Vec::new();
+        for place in places {
+            let before = old.volumes.get(place).unwrap_or(&none);
+            let after = self.volumes.get(place).unwrap_or(&none);
+            for (name, volume) in super::delta::changes(before, after) {
+                changes.push((place.clone(), name, volume));
+            }
+        }
+        changes
+    }
+
+    /// Puts a volume to a place, or takes it away.
+    pub fn put(&mut self, place: &str, name: String, volume: Option<Volume>) {
+        let volumes = self.volumes.entry(place.to_owned()).or_default();
+        match volume {
+            Some(volume) => drop(volumes.insert(name, volume)),
+            None => drop(volumes.remove(&name)),
         }
     }
 

@@ -228,14 +228,7 @@ impl Tasks {
     /// Adds a task and gives its number.
     pub fn add(&mut self, task: Task) -> u64 {
         let number = self.next;
-        self.next += 1;
-        self.numbers.insert(task.upid.text(), number);
-        self.by_number.insert(number, task);
-        if self.by_number.len() > KEPT
-            && let Some((_, old)) = self.by_number.pop_first()
-        {
-            self.numbers.remove(&old.upid.text());
-        }
+        self.put(number, task);
         number
     }
 
@@ -260,6 +253,49 @@ impl Tasks {
         running
             .filter(move |(_, task)| task.upid.node == node)
             .map(|(number, _)| *number)
+    }
+
+    /// Tasks that are new, different or forgotten; what has ended does not change any more.
+    pub fn changes_since(&self, old: &Self) -> serde_json::Result<Vec<(u64, Option<Task>)>> {
+        let open = old.by_number.iter().find(|(_, task)| task.end.is_none());
+        let first = open.map_or(old.next, |(number, _)| *number);
+        let known = old.by_number.range(first..).map(|(number, _)| *number);
+        let forgotten = known.filter(|number| !self.by_number.contains_key(number));
+        let mut changed: Vec<(u64, Option<Task>)> = forgotten.map(|number| (number, None)).collect();
+        for (number, task) in self.by_number.range(first..) {
+            let before = old.by_number.get(number);
+            let same = match before {
+                None => false,
+                Some(before) if before.end.is_some() => true,
+                Some(before) => serde_json::to_string(before)? == serde_json::to_string(task)?,
+            };
+            if !same {
+                changed.push((*number, Some(task.clone())));
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Makes changes.
+    pub fn change(&mut self, changes: Vec<(u64, Option<Task>)>) {
+        for (number, task) in changes {
+            match task {
+                Some(task) => self.put(number, task),
+                None => self.remove(number),
+            }
+        }
+    }
+
+    /// Puts a task in its place.
+    fn put(&mut self, number: u64, task: Task) {
+        self.next = self.next.max(number + 1);
+        self.numbers.insert(task.upid.text(), number);
+        self.by_number.insert(number, task);
+        if self.by_number.len() > KEPT
+            && let Some((_, old)) = self.by_number.pop_first()
+        {
+            self.numbers.remove(&old.upid.text());
+        }
     }
 
     /// A task by number, to change it.

@@ -24,7 +24,7 @@ pub enum Power {
 }
 
 /// A state that was kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// When, in seconds since the epoch.
     pub taken: u64,
@@ -37,7 +37,7 @@ pub struct Snapshot {
 }
 
 /// A guest of the cluster.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vm {
     /// Its id.
     pub vmid: u32,

@@ -17,6 +17,7 @@ use super::pool::Pools;
 use super::refusal::{Outcome, Refusal};
 use super::storage::{Health, Storage};
 use super::task::Tasks;
+use super::version::Version;
 use super::vm::Vm;
 
 /// Settings of the cluster as a whole.
@@ -69,13 +70,15 @@ pub struct World {
     pub locks: Locks,
     /// Guests that are started again as soon as their process has ended.
     pub rebooting: BTreeSet<u32>,
-    agenda: BTreeSet<(Moment, u64, Event)>,
-    next_event: u64,
+    /// The release that its nodes run.
+    pub version: Version,
+    pub(super) agenda: BTreeSet<(Moment, u64, Event)>,
+    pub(super) next_event: u64,
 }
 
 /// What happens by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-enum Event {
+pub(super) enum Event {
     /// The next step of a task.
     Step(u64),
     /// The statistics daemons publish.
@@ -113,6 +116,7 @@ impl World {
             tasks: Tasks::default(),
             locks: Locks::default(),
             rebooting: BTreeSet::new(),
+            version: Version::default(),
             agenda: BTreeSet::new(),
             next_event: 0,
         };
@@ -142,10 +146,12 @@ impl World {
         self.plan(self.now.plus(after), Event::CleanUp(vmid, ended));
     }
 
-    /// Lets everything happen that is due by `now`.
-    pub fn advance(&mut self, now: Moment) {
+    /// Lets everything happen that is due by `now`; says whether that was anything.
+    pub fn advance(&mut self, now: Moment) -> bool {
+        let mut happened = false;
         while let Some((due, number, event)) = self.agenda.first().copied().filter(|(due, ..)| *due <= now) {
             self.agenda.remove(&(due, number, event));
+            happened = true;
             self.now = self.now.max(due);
             match event {
                 Event::Step(task) => super::work::run_step(self, task),
@@ -159,6 +165,7 @@ impl World {
             }
         }
         self.now = self.now.max(now);
+        happened
     }
 
     /// Changes how old published statistics may be.

@@ -15,7 +15,10 @@ mod config;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod durability;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod firewall;
 #[cfg(test)]
 mod lists;
@@ -31,3 +34,7 @@ mod robustness;
 mod transcripts;
 #[cfg(test)]
 mod transport;
+#[cfg(test)]
+mod versions;
+#[cfg(test)]
+mod waits;
