@@ -135,7 +135,7 @@ def test_blindness_destroys_and_duplicates_nothing(market: Market, how: str) -> 
 
 @pytest.mark.parametrize("how", ["empty-list", "everything-403"])
 def test_blindness_while_cloning_makes_no_second_vm(market: Market, how: str) -> None:
-    site = market.site(sim={"clone_seconds": 2})
+    site = market.site(sim={"clone_seconds": 6})
     contract = market.tenant().rent(site)
     contract.until_reason("Cloning")
     blind(site, contract.slot()["spec"]["vmid"], how)
@@ -260,7 +260,7 @@ def test_p3_a_vm_swapped_while_its_power_is_read_is_not_stopped(market: Market, 
 
 @pytest.mark.parametrize("end", ["power-off", "cancel"])
 def test_a_vm_moved_off_a_dead_node_is_found_where_it_is(market: Market, end: str) -> None:
-    site, contract = running(market, nodes=2)
+    site, contract = running(market, nodes=3)
     vm = contract.vm()
     site.sim.change_vm(vm["vmid"], node="pve2" if vm["node"] == "pve1" else "pve1")
     site.sim.node_online(vm["node"], False)
