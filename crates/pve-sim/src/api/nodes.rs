@@ -79,7 +79,7 @@ pub fn status(call: &mut Call<'_>) -> Reply {
         "uptime": node.uptime(call.world.now), "cpu": cpu, "wait": 0, "idle": 0,
         "loadavg": ["0.10", "0.08", "0.05"], "pveversion": format!("pve-manager/{}/14a22df35955d97d", call.world.version.full()),
         "kversion": format!("Linux {release} #1 SMP PREEMPT_DYNAMIC"), "ksm": {"shared": 0},
-        "boot-info": {"mode": "efi", "secureboot": 0},
+        "boot-info": {"mode": "legacy-bios"},
         "current-kernel": {"sysname": "Linux", "release": release, "version": "#1 SMP PREEMPT_DYNAMIC", "machine": "x86_64"},
         "memory": {"total": node.memory, "used": mem, "free": node.memory - mem, "available": node.memory - mem},
         "swap": {"total": 0, "used": 0, "free": 0},

@@ -28,6 +28,9 @@ pub fn clone(call: &mut Call<'_>) -> Reply {
     if let Some(lock) = vm.config.lock() {
         return Err(sync(Refusal::locked(lock)));
     }
+    if let Some(snapshot) = params.filled("snapname") {
+        return Err(Fault::died(format!("snapshot '{snapshot}' does not exist")));
+    }
     let full = params
         .text("full")
         .map_or(!vm.config.template(), |full| full == "1");
@@ -40,6 +43,7 @@ pub fn clone(call: &mut Call<'_>) -> Reply {
         storage: params.filled("storage").map(str::to_owned),
         target,
         full,
+        bwlimit: params.number("bwlimit"),
     };
     check_storage(call, &vm, &job)?;
     check_bridges(call, &vm)?;

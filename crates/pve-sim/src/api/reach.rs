@@ -61,7 +61,7 @@ pub fn check(world: &World, (method, template): (&str, &str), node: Option<&str>
     };
     let Some(node) = world.nodes.get(name) else {
         let why = format!("hostname lookup '{name}' failed - failed to get address info for: {name}:");
-        return Err(Fault::bare(500, format!("{why} Name or service not known")));
+        return Err(Fault::died(format!("{why} Name or service not known")));
     };
     if !node.online {
         return Err(Fault::bare(595, "No route to host").held(NO_ROUTE));

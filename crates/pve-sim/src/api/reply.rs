@@ -37,7 +37,9 @@ impl Answer {
 
     /// Answers a part of a list with its total length.
     pub fn page(data: Vec<Value>, total: usize) -> Reply {
-        let beside = Map::from_iter([("total".to_owned(), Value::from(total))]);
+        // The daemon says nothing of a total of none.
+        let total = (total > 0).then(|| ("total".to_owned(), Value::from(total)));
+        let beside = Map::from_iter(total);
         Ok(Self {
             data: Value::Array(data),
             beside,

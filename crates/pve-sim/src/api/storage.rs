@@ -33,7 +33,9 @@ pub fn list(call: &mut Call<'_>) -> Reply {
     let list = visible.map(|storage| {
         let mut entry = storage.status(&node);
         entry["storage"] = Value::from(storage.name.as_str());
-        entry["used_fraction"] = Value::from(fraction(storage.used(&node), storage.total));
+        if storage.total > 0 {
+            entry["used_fraction"] = Value::from(fraction(storage.used(&node), storage.total));
+        }
         entry
     });
     Answer::of(list.collect::<Vec<_>>())
@@ -74,8 +76,9 @@ pub fn content(call: &mut Call<'_>) -> Reply {
         images && audit && owner && only.is_none_or(|vmid| vmid == volume.vmid)
     });
     let list = visible.map(|(path, volume)| {
+        let base = volume.base.as_ref().map(|base| format!("{base}/")).unwrap_or_default();
         json!({
-            "volid": format!("{name}:{path}"), "content": "images", "format": "qcow2", "vmid": volume.vmid,
+            "volid": format!("{name}:{base}{path}"), "content": "images", "format": "qcow2", "vmid": volume.vmid,
             "size": volume.size, "used": volume.size / 10, "ctime": volume.created.secs(),
             "parent": volume.base.as_ref().map(|base| format!("../{base}")),
         })

@@ -105,7 +105,12 @@ pub async fn exchange(shared: &Arc<Shared>, request: Request<Body>) -> Result<Re
     };
     armed::after(shared, &taken, &facts, outcome.upid.as_deref()).await;
     shared.requests().push(Entry::new(at, &facts, &shown, outcome));
-    finish(shared, taken.plan.ending.as_ref(), (reply, format)).await
+    let mut response = finish(shared, taken.plan.ending.as_ref(), (reply, format)).await?;
+    if wants_close(&head.headers) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Ok(response)
 }
 
 /// The answer, or what an armed rule makes of it.
@@ -132,6 +137,12 @@ fn is_lost_upload(method: &str, call: &str, headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let multipart = kind.is_some_and(|kind| kind.starts_with("multipart/form-data"));
     method == "POST" && call.ends_with("/upload") && !multipart
+}
+
+/// Whether the client wants no further answers on this connection.
+fn wants_close(headers: &HeaderMap) -> bool {
+    let asked = headers.get(CONNECTION).and_then(|value| value.to_str().ok());
+    asked.is_some_and(|value| value.eq_ignore_ascii_case("close"))
 }
 
 async fn read(method: &str, headers: &HeaderMap, body: Body) -> Result<Params, Fault> {
@@ -307,9 +318,22 @@ fn good(body: &Value) -> Response<Body> {
     response
 }
 
+/// What stands in the body of an error that has no JSON: the transport repeats its own words.
+fn said_of_transport(status: u16, reason: &str) -> String {
+    match status {
+        500 if reason.contains("at character offset") => format!("{reason}\n"),
+        501 if reason.starts_with("no formatter") => reason.to_owned(),
+        506 => reason.to_owned(),
+        _ => String::new(),
+    }
+}
+
 fn failed(status: u16, reason: &str, body: Option<Value>) -> Response<Body> {
     let has_body = body.is_some();
-    let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+    let body = body.map_or_else(
+        || Body::from(said_of_transport(status, reason)),
+        |body| Body::from(body.to_string()),
+    );
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -35,6 +35,7 @@ pub fn clone_job(newid: u32) -> CloneJob {
         storage: None,
         target: "pve1".to_owned(),
         full: false,
+        bwlimit: None,
     }
 }
 

@@ -150,6 +150,8 @@ fn prepare_drive(world: &mut World, node: &str, vmid: u32, (key, value): (&str, 
         return Ok(value.to_owned());
     };
     let name = world.storage(storage)?.next_disk(node, vmid);
+    let format = value.split(',').find_map(|part| part.strip_prefix("format="));
+    let name = name.replace(".qcow2", &format!(".{}", format.unwrap_or("raw")));
     add_volume(
         world,
         node,

@@ -35,7 +35,7 @@ const NUMBERS: &[&str] = &[
 ];
 
 /// Characters that a comment line of the file encodes.
-const COMMENT: &AsciiSet = &CONTROLS.add(b'%').remove(b'\t');
+const COMMENT: &AsciiSet = &CONTROLS.add(b'%').add(b':');
 
 /// The keys and values of one guest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

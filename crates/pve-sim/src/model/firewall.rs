@@ -40,7 +40,7 @@ pub fn digest(entry: &Entry) -> String {
 pub fn digest_all<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
     let mut hash = Sha1::new();
     for entry in entries {
-        for (key, value) in entry {
+        for (key, value) in entry.iter().filter(|(_, value)| !value.is_object()) {
             hash.update(format!("{key}:{}\n", plain(value)).as_bytes());
         }
     }

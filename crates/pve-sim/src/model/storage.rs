@@ -296,7 +296,7 @@ impl Storage {
         let names = (0_u32..).map(|index| format!("{vmid}/vm-{vmid}-disk-{index}.qcow2"));
         names
             .take(1000)
-            .find(|name| !taken.contains(&name.as_str()))
+            .find(|name| !taken.iter().any(|other| stem(other) == stem(name)))
             .unwrap_or_default()
     }
 
@@ -333,6 +333,11 @@ pub fn drive_volid(drive: &str) -> Option<&str> {
     let file = drive.split(',').next()?;
     let file = file.strip_prefix("file=").unwrap_or(file);
     file.contains(':').then_some(file)
+}
+
+/// A file name without its kind: disks of all formats share one row of numbers.
+fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 /// The name under which the volume itself is kept: without the base of a linked clone.

@@ -31,8 +31,6 @@ mod rig;
 #[cfg(test)]
 mod robustness;
 #[cfg(test)]
-mod transcripts;
-#[cfg(test)]
 mod transport;
 #[cfg(test)]
 mod versions;

@@ -32,6 +32,9 @@ pub struct CloneJob {
     pub target: String,
     /// Whether disks are copied.
     pub full: bool,
+    /// How many KiB are copied in a second at most.
+    #[serde(default)]
+    pub bwlimit: Option<u64>,
 }
 
 impl CloneJob {
@@ -65,20 +68,20 @@ impl CloneJob {
                 shared: true,
             },
         )?;
+        let here = |vm: &Vm| vm.node == step.node;
+        if world.vms.get(&self.newid).is_some_and(here) {
+            return Err(Refusal::taken(self.newid));
+        }
         log(
             world,
             step.task,
             format!("creating a clone of VM {} with ID {}", self.source, self.newid),
         );
-        match world.vms.get(&self.newid) {
-            None => {}
-            Some(vm) if vm.node == step.node => return Err(Refusal::taken(self.newid)),
-            Some(_) => {
-                let path = format!("/etc/pve/{}", self.file(step));
-                return Err(Refusal::died(format!(
-                    "close (rename) atomic file '{path}' failed: File exists"
-                )));
-            }
+        if world.vms.contains_key(&self.newid) {
+            let path = format!("/etc/pve/{}", self.file(step));
+            return Err(Refusal::died(format!(
+                "close (rename) atomic file '{path}' failed: File exists"
+            )));
         }
         world.vm(&step.node, self.source)?;
         world.take_flock(
@@ -148,6 +151,17 @@ impl CloneJob {
         };
         let storage = self.storage.as_deref().unwrap_or(storage);
         let name = format!("{0}/vm-{0}-cloudinit.qcow2", self.newid);
+        let source = drive_volid(value).unwrap_or_default();
+        log(
+            world,
+            step.task,
+            format!("create full clone of drive {key} ({source})"),
+        );
+        log(
+            world,
+            step.task,
+            format!("allocated target volume '{storage}:{name}'"),
+        );
         config.set(key, format!("{storage}:{name},media=cdrom,size=4M"));
         let volume = Volume {
             size: 4 << 20,
@@ -241,6 +255,17 @@ impl CloneJob {
             base: base.clone(),
         };
         storage.add(&step.node, &new, volume);
+        let line = match &base {
+            None => format!("allocated target volume '{to}:{new}'"),
+            Some(base) => {
+                let file = new.rsplit('/').next().unwrap_or_default();
+                format!(
+                    "clone {base}: images, {file}, {} to {file} (base=../{base})",
+                    self.newid
+                )
+            }
+        };
+        log(world, step.task, line);
         let path = base.map_or_else(|| new.clone(), |base| format!("{base}/{new}"));
         let rest = drive.split(',').skip(1).filter(|part| !part.starts_with("size="));
         let (first, last) = (format!("{to}:{path}"), format!("size={}", format_size(size)));
@@ -285,8 +310,10 @@ impl CloneJob {
     }
 
     fn copy_failed(&self, path: &str, why: &str) -> String {
+        let limit = self.bwlimit.filter(|limit| *limit > 0);
+        let limit = limit.map(|limit| format!("-r {limit}K ")).unwrap_or_default();
         format!(
-            "copy failed: command '/usr/bin/qemu-img convert -p -n -f qcow2 -O qcow2 \
+            "copy failed: command '/usr/bin/qemu-img convert -p -n {limit}-f qcow2 -O qcow2 \
              /var/lib/vz/images/{0}/base-{0}-disk-0.qcow2 zeroinit:{path}/images/{1}/vm-{1}-disk-0.qcow2' failed: {why}",
             self.source, self.newid
         )

@@ -203,7 +203,19 @@ pub fn run_step(world: &mut World, number: u64) {
         Some(Doom::Endless) => return,
         Some(Doom::Warn(_) | Doom::Lose) | None => {}
     }
-    match job.step(world, &step) {
+    let waited = world
+        .tasks
+        .get_mut(number)
+        .is_some_and(|task| task.waiting.is_some());
+    let lines = world.tasks.get_mut(number).map_or(0, |task| task.log.len());
+    let outcome = job.step(world, &step);
+    if waited
+        && !matches!(outcome, Err(Refusal::Busy(_)))
+        && let Some(task) = world.tasks.get_mut(number)
+    {
+        task.log.insert(lines.min(task.log.len()), " OK".to_owned());
+    }
+    match outcome {
         Ok(Next::After(delay)) => {
             if let Some(task) = world.tasks.get_mut(number) {
                 task.stage += 1;
@@ -240,10 +252,12 @@ fn step_of(number: u64, task: &Task) -> Step {
 /// Whether a task that finds a lock file held has patience left.
 fn may_wait(world: &mut World, number: u64) -> bool {
     let now = world.now;
-    world
-        .tasks
-        .get_mut(number)
-        .is_some_and(|task| now.since(*task.waiting.get_or_insert(now)) < PATIENCE)
+    world.tasks.get_mut(number).is_some_and(|task| {
+        if task.waiting.is_none() {
+            task.log.push("trying to acquire lock...".to_owned());
+        }
+        now.since(*task.waiting.get_or_insert(now)) < PATIENCE
+    })
 }
 
 /// Ends a task that has done its work.

@@ -83,7 +83,7 @@ impl PowerJob {
                 shared: false,
             },
         )?;
-        check_start(world, world.vm(&step.node, self.vmid)?)?;
+        check_state(world.vm(&step.node, self.vmid)?)?;
         if world
             .vm(&step.node, self.vmid)?
             .config
@@ -92,6 +92,7 @@ impl PowerJob {
         {
             log(world, step.task, "generating cloud-init ISO");
         }
+        check_start(world, world.vm(&step.node, self.vmid)?)?;
         Ok(Next::After(world.durations.start.at(step.pace)))
     }
 
@@ -140,8 +141,8 @@ impl PowerJob {
     }
 }
 
-/// What a start refuses.
-fn check_start(world: &World, vm: &Vm) -> Outcome<()> {
+/// What a start refuses before it does anything.
+fn check_state(vm: &Vm) -> Outcome<()> {
     if let Some(lock) = vm.config.lock() {
         return Err(Refusal::locked(lock));
     }
@@ -151,6 +152,11 @@ fn check_start(world: &World, vm: &Vm) -> Outcome<()> {
     if vm.running() {
         return Err(Refusal::died(format!("VM {} already running", vm.vmid)));
     }
+    Ok(())
+}
+
+/// What a start refuses that the configuration asks for.
+fn check_start(world: &World, vm: &Vm) -> Outcome<()> {
     let Some(node) = world.nodes.get(&vm.node) else {
         return Ok(());
     };
