@@ -18,7 +18,7 @@ async fn a_guest_is_created_with_its_disks_and_becomes_a_template() {
     let upid = rig.root("POST", "/nodes/pve1/qemu", &params).await.data();
     assert_eq!(rig.end_of(&upid).await, "OK");
     let config = rig.root("GET", "/nodes/pve1/qemu/441/config", &[]).await.data();
-    assert_eq!(config["scsi0"], "local:441/vm-441-disk-0.qcow2,size=2G");
+    assert_eq!(config["scsi0"], "local:441/vm-441-disk-0.raw,size=2G");
     assert!(config["meta"].as_str().unwrap().starts_with("creation-qemu="));
     assert!(config.get("lock").is_none());
     let again = rig.root("POST", "/nodes/pve1/qemu", &params).await;
@@ -35,7 +35,7 @@ async fn a_guest_is_created_with_its_disks_and_becomes_a_template() {
         .data();
     assert_eq!(rig.end_of(&upid).await, "OK");
     let config = rig.root("GET", "/nodes/pve1/qemu/441/config", &[]).await.data();
-    assert_eq!(config["scsi0"], "local:441/base-441-disk-0.qcow2,size=2G");
+    assert_eq!(config["scsi0"], "local:441/base-441-disk-0.raw,size=2G");
     let again = rig.root("POST", "/nodes/pve1/qemu/441/template", &[]).await;
     assert_eq!(again.line(), (500, "you can't convert a template to a template"));
 }

@@ -23,7 +23,8 @@ use super::{
     probe::probe,
 };
 
-/// A Proxmox, a Pool for it, and a clock that stands still.
+/// A Proxmox, a Pool for two of its nodes, and a clock that stands still.
+/// The third node keeps the quorum when one of the two is off.
 pub struct Bed {
     pub sim: SimHandle,
     pub spec: PoolSpec,
@@ -34,7 +35,7 @@ impl Bed {
     pub async fn start() -> Self {
         kit::tls::install();
         let config = SimConfig {
-            nodes: 2,
+            nodes: 3,
             ..SimConfig::default()
         };
         let sim = Sim::start(config).await.unwrap();
