@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
-use pve_sim::{Durations, SimConfig, Span, Version};
+use clap::{Parser, ValueEnum};
+use pve_sim::{Durations, Guests, SimConfig, Span, Version};
 
 /// A Proxmox VE that answers as the real one does, with fault switches.
 #[derive(Debug, Parser)]
@@ -71,7 +71,13 @@ pub struct Args {
     /// The seed of all randomness, secrets included; another one each time if it is not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// Where the certificate of the authority is written.
+    /// What started guests are: rows in a table, or network namespaces with an sshd (needs root and --dir).
+    #[arg(long, value_enum, default_value_t = GuestKind::None)]
+    guests: GuestKind,
+    /// Seconds from a guest's start until its programs run.
+    #[arg(long, default_value = "1", value_parser = seconds)]
+    guest_boot_seconds: Duration,
+    /// Where the certificate of the authority is written, and what guests keep.
     #[arg(long)]
     dir: Option<PathBuf>,
     /// A folder in which the cluster, its tokens and its certificates are kept; it goes on from there after any end.
@@ -89,6 +95,13 @@ pub struct Args {
     /// Which log lines go to stderr.
     #[arg(long, default_value = "warn")]
     pub log: String,
+}
+
+/// What started guests are.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum GuestKind {
+    None,
+    Netns,
 }
 
 impl Args {
@@ -115,6 +128,8 @@ impl Args {
             stats_lag,
             auth_delay,
             seed,
+            guests,
+            guest_boot_seconds,
             dir,
             state,
             time_scale,
@@ -150,6 +165,12 @@ impl Args {
             state,
             time_scale,
             version: pve_version,
+            guests: match guests {
+                GuestKind::None => Guests::None,
+                GuestKind::Netns => Guests::Netns {
+                    boot: guest_boot_seconds,
+                },
+            },
         }
     }
 }

@@ -6,6 +6,7 @@
 mod api;
 mod clock;
 mod control;
+mod guests;
 mod http;
 mod lab;
 #[expect(
@@ -18,6 +19,7 @@ pub mod model;
 mod sim;
 mod state;
 
+pub use guests::{GuestError, Guests};
 pub use lab::{Lab, LabRequest, LabResponse};
 pub use model::pace::{BadSpan, Durations, Span};
 pub use model::version::Version;

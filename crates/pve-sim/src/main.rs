@@ -56,6 +56,7 @@ fn ready(handle: &SimHandle) -> Value {
         "url": handle.url, "control_url": handle.control_url, "ca_file": handle.ca_file, "ca_pem": handle.ca_pem,
         "fingerprint": handle.fingerprint, "pid": std::process::id(), "token": handle.token,
         "root_token": handle.root_token, "pool": handle.pool, "templates": templates,
+        "guest_network": handle.guest_network,
     })
 }
 

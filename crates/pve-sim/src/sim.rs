@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::control;
 use crate::control::faults::Faults;
 use crate::control::requests::Requests;
+use crate::guests::{Board, GuestError, Guests, Keeper};
 use crate::http::{Listener, Workers, bind, tls};
 use crate::model::moment::Moment;
 use crate::model::outage::NOTICE;
@@ -52,7 +53,7 @@ pub struct SimConfig {
     pub auth_delay: Duration,
     /// The seed of all randomness; none: another one each time.
     pub seed: Option<u64>,
-    /// Where the authority's certificate is written; none: nowhere.
+    /// Where the authority's certificate is written, and what guests keep; none: nowhere.
     pub dir: Option<PathBuf>,
     /// Where the cluster is kept, so that it outlives the process; none: nowhere.
     pub state: Option<PathBuf>,
@@ -60,6 +61,8 @@ pub struct SimConfig {
     pub time_scale: f64,
     /// The release that the nodes run.
     pub version: Version,
+    /// What started guests are.
+    pub guests: Guests,
 }
 
 impl Default for SimConfig {
@@ -83,6 +86,7 @@ impl Default for SimConfig {
             state: None,
             time_scale: 1.0,
             version: Version::default(),
+            guests: Guests::None,
         }
     }
 }
@@ -112,6 +116,13 @@ pub enum SimError {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The guests.
+    #[error("failed to prepare guests")]
+    Guests {
+        /// Why.
+        #[source]
+        source: GuestError,
     },
     /// The certificate file.
     #[error("failed to write {path}")]
@@ -154,6 +165,8 @@ pub struct SimHandle {
     pub pool: String,
     /// The template of each node.
     pub templates: Vec<(String, u32)>,
+    /// The network namespace that holds the bridges, if guests have any.
+    pub guest_network: Option<String>,
     stop: CancellationToken,
     tracker: TaskTracker,
 }
@@ -176,6 +189,8 @@ pub struct Shared {
     pub later: TaskTracker,
     /// Ends everything.
     pub stop: CancellationToken,
+    /// The guests that can be reached.
+    pub guests: Board,
     fingerprint: String,
     config: SimConfig,
     seed: u64,
@@ -206,6 +221,7 @@ impl Shared {
             door: watch::Sender::new(true),
             later: TaskTracker::new(),
             stop: CancellationToken::new(),
+            guests: Board::default(),
             fingerprint,
             config: config.clone(),
             seed,
@@ -276,6 +292,7 @@ impl Sim {
         let listener = Listener::new(Arc::clone(&shared), identity.config, address, stop.clone());
         tracker.spawn(listener.run(api));
         tracker.spawn(control::serve(Arc::clone(&shared), control, stop.clone()));
+        let guest_network = keep_guests(&config, &shared, (&stop, &tracker))?;
         tracker.close();
         let world = shared.world();
         Ok(SimHandle {
@@ -288,6 +305,7 @@ impl Sim {
             root_token: token_text(&world, "root@pam", "t1"),
             pool: seed::POOL.to_owned(),
             templates: templates(&world),
+            guest_network,
             stop,
             tracker,
         })
@@ -326,6 +344,22 @@ fn open(
     world.publish();
     let clock = clock(world.now);
     Ok(Shared::with(config, seed, clock, (world, Some(store))))
+}
+
+/// Starts what follows the model with guests, if they are wanted; gives the namespace of their bridges.
+fn keep_guests(
+    config: &SimConfig,
+    shared: &Arc<Shared>,
+    (stop, tracker): (&CancellationToken, &TaskTracker),
+) -> Result<Option<String>, SimError> {
+    let Guests::Netns { boot } = config.guests else {
+        return Ok(None);
+    };
+    let keeper = Keeper::open(config.dir.as_deref(), boot).map_err(|source| SimError::Guests { source })?;
+    let network = keeper.network().to_owned();
+    let (shared, stop) = (Arc::clone(shared), stop.clone());
+    tracker.spawn_blocking(move || keeper.run(&shared, &stop));
+    Ok(Some(network))
 }
 
 async fn write_ca(config: &SimConfig, pem: &str) -> Result<Option<PathBuf>, SimError> {

@@ -15,6 +15,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/requests", get(switches::requests).delete(switches::clear_requests))
         .route("/vms", get(vms::list).post(actors::create_vm))
         .route("/tasks", get(vms::tasks))
+        .route("/guests", get(vms::guests))
         // What shall go wrong.
         .route("/faults", get(switches::list_faults).post(switches::add_fault).delete(switches::clear_faults))
         .route("/faults/{id}", delete(switches::remove_fault))

@@ -41,6 +41,11 @@ fn firewall(file: &FirewallFile) -> Value {
     json!({"options": file.options, "rules": file.rules, "ipsets": sets})
 }
 
+/// GET /guests
+pub async fn guests(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    Json(json!(shared.guests.read()))
+}
+
 /// GET /tasks
 pub async fn tasks(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let world = shared.world();
