@@ -47,6 +47,7 @@ class Simulator:
         self.token: str = facts["token"]
         self.pool: str = facts["pool"]
         self.templates: dict[str, int] = facts["templates"]
+        self.guest_network: str | None = facts["guest_network"]
         self._control = httpx.Client(base_url=self.control_url, timeout=10, trust_env=False)
 
     def stop(self) -> None:
@@ -73,6 +74,10 @@ class Simulator:
 
     def tasks(self) -> list[Record]:
         return self._call("GET", "/tasks")
+
+    def guests(self) -> list[Record]:
+        """The guests that can be reached; none unless it was started with `guests="netns"`."""
+        return self._call("GET", "/guests")
 
     # What happened
 

@@ -20,8 +20,7 @@ async fn the_contracts_key_opens_the_guest_and_no_other_does() {
         let why = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(why.contains("Permission denied (publickey)"), "{why}");
     }
-    let page = site.gateway.run(&format!("curl -s -m 5 http://{ip}/"));
-    let page: serde_json::Value = serde_json::from_slice(&page.stdout).unwrap();
+    let page: serde_json::Value = serde_json::from_str(&site.gateway.page(ip)).unwrap();
     assert_eq!(page, json!({"vmid": 101, "name": "web101"}));
     // The machine's people are not to be seen, nor its processes.
     assert_eq!(

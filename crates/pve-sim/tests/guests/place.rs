@@ -1,7 +1,7 @@
 //! Looking at the network from inside a namespace: connections, pings, listening. A thread enters and ends there.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::AsFd as _;
 use std::process::{Command, Output};
@@ -59,10 +59,44 @@ impl Place {
             }
             let mut answer = [0; 128];
             // What else arrives (a host that can't be reached) is no answer.
-            (0..8).any(|_| match recv(&raw, &mut answer, RecvFlags::empty()) {
-                Ok((length, _)) => length >= 28 && answer[20] == 0 && answer[12..16] == ip.octets(),
-                Err(_) => false,
-            })
+            for _ in 0..8 {
+                match recv(&raw, &mut answer, RecvFlags::empty()) {
+                    Ok((length, _)) if length >= 28 && answer[20] == 0 && answer[12..16] == ip.octets() => {
+                        return true;
+                    }
+                    Ok(_) => {}
+                    Err(_) => return false,
+                }
+            }
+            false
+        })
+    }
+
+    /// The ports of these that answer, asked all at once.
+    pub fn open_ports(&self, ip: Ipv4Addr, ports: &[u16]) -> Vec<u16> {
+        std::thread::scope(|scope| {
+            let asked = ports
+                .iter()
+                .map(|port| (*port, scope.spawn(|| self.tcp(ip, *port))));
+            let asked: Vec<_> = asked.collect();
+            let open = asked
+                .into_iter()
+                .filter_map(|(port, answer)| answer.join().unwrap().then_some(port));
+            open.collect()
+        })
+    }
+
+    /// What the web server at an address says.
+    pub fn page(&self, ip: Ipv4Addr) -> String {
+        self.inside(move || {
+            let mut stream = TcpStream::connect((ip, 80)).unwrap();
+            stream.set_read_timeout(Some(10 * SILENCE)).unwrap();
+            stream
+                .write_all(b"GET / HTTP/1.1\r\nhost: guest\r\nconnection: close\r\n\r\n")
+                .unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            text.split_once("\r\n\r\n").unwrap().1.to_owned()
         })
     }
 
