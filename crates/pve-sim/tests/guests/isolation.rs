@@ -36,7 +36,7 @@ async fn neighbours_do_not_reach_each_other_and_both_reach_the_gateway_and_it_th
     .await;
     for (from, to) in [(&one, ips[1]), (&other, ips[0])] {
         assert!(!from.ping(to));
-        assert_eq!(from.open_ports(to, &PORTS), []);
+        assert_eq!(from.open_ports(to, &PORTS), Vec::<u16>::new());
         assert!(from.ping(GATEWAY));
         assert!(from.tcp(GATEWAY, 8000));
     }
