@@ -4,13 +4,19 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use pve_sim::{Durations, Guests, SimConfig, Span, Version};
 
 /// A Proxmox VE that answers as the real one does, with fault switches.
+///
+/// Says on stdout, in one line of JSON, where its API (HTTPS) and its control port (HTTP) are, which certificate to
+/// trust and which tokens it takes; ends on Ctrl-C. `pve-sim demo-cluster` shows it with lines for a shell.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = AFTER)]
 pub struct Args {
+    /// What else to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Where the API listens.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -104,6 +110,22 @@ enum GuestKind {
     Netns,
 }
 
+/// What stands below the options.
+const AFTER: &str = "\
+Examples:
+  pve-sim demo-cluster                                    guests in various states, and curl lines that work
+  pve-sim --dir target/pve --ready-file target/pve/r.json what a test starts: wait for the ready file
+  pve-sim --nodes 1 --clone-seconds 0 --start-seconds 0   work that takes no time
+  curl -d '{\"match\": {\"method\": \"POST\"}, \"act\": \"drop_after\"}' \\
+       -H 'Content-Type: application/json' $CONTROL_URL/faults   the next POST loses its answer";
+
+/// What else to do.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Command {
+    /// A cluster with guests in various states, and curl lines that work; ends on Ctrl-C.
+    DemoCluster,
+}
+
 impl Args {
     /// The configuration of the simulator.
     pub fn into_config(self) -> SimConfig {
@@ -134,6 +156,7 @@ impl Args {
             state,
             time_scale,
             pve_version,
+            command: _,
             ready_file: _,
             log: _,
         } = self;

@@ -6,6 +6,7 @@
 mod api;
 mod clock;
 mod control;
+mod demo;
 mod guests;
 mod http;
 mod lab;

@@ -25,10 +25,16 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(args: args::Args) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let ready_file = args.ready_file.clone();
+    let (ready_file, command) = (args.ready_file.clone(), args.command);
     let handle = Sim::start(args.into_config())
         .await
         .context("failed to start the simulator")?;
+    if let Some(args::Command::DemoCluster) = command {
+        show(&handle).await?;
+        signals.any().await;
+        handle.shutdown().await;
+        return Ok(());
+    }
     let ready = ready(&handle).to_string();
     if let Some(path) = ready_file {
         // Written beside and moved: a reader sees all of it or nothing.
@@ -58,6 +64,28 @@ fn ready(handle: &SimHandle) -> Value {
         "root_token": handle.root_token, "pool": handle.pool, "templates": templates,
         "guest_network": handle.guest_network,
     })
+}
+
+/// Furnishes the cluster and shows what to try.
+#[expect(clippy::print_stdout, reason = "a demonstration is there to be read")]
+async fn show(handle: &SimHandle) -> anyhow::Result<()> {
+    handle.furnish().await.map_err(anyhow::Error::msg)?;
+    let ca_file = match &handle.ca_file {
+        Some(path) => path.clone(),
+        None => std::env::temp_dir().join(format!("pve-sim-{}.pem", std::process::id())),
+    };
+    tokio::fs::write(&ca_file, &handle.ca_pem)
+        .await
+        .with_context(|| format!("failed to write {}", ca_file.display()))?;
+    println!("# API {}  control port {}", handle.url, handle.control_url);
+    for (about, line) in handle.lines(&ca_file.display().to_string()) {
+        println!("\n# {about}\n{line}");
+    }
+    println!(
+        "\n# Ctrl-C ends it; nothing of it is left then but {}",
+        ca_file.display()
+    );
+    Ok(())
 }
 
 #[expect(

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::control;
 use crate::control::faults::Faults;
 use crate::control::requests::Requests;
+use crate::demo;
 use crate::guests::{Board, GuestError, Guests, Keeper};
 use crate::http::{Listener, Workers, bind, tls};
 use crate::model::moment::Moment;
@@ -167,6 +168,7 @@ pub struct SimHandle {
     pub templates: Vec<(String, u32)>,
     /// The network namespace that holds the bridges, if guests have any.
     pub guest_network: Option<String>,
+    shared: Arc<Shared>,
     stop: CancellationToken,
     tracker: TaskTracker,
 }
@@ -294,6 +296,7 @@ impl Sim {
         tracker.spawn(control::serve(Arc::clone(&shared), control, stop.clone()));
         let guest_network = keep_guests(&config, &shared, (&stop, &tracker))?;
         tracker.close();
+        let kept = Arc::clone(&shared);
         let world = shared.world();
         Ok(SimHandle {
             url: format!("https://{address}"),
@@ -306,6 +309,7 @@ impl Sim {
             pool: seed::POOL.to_owned(),
             templates: templates(&world),
             guest_network,
+            shared: kept,
             stop,
             tracker,
         })
@@ -399,6 +403,20 @@ fn templates(world: &World) -> Vec<(String, u32)> {
 }
 
 impl SimHandle {
+    /// Furnishes the cluster with guests in various states, to look at.
+    ///
+    /// # Errors
+    /// What the control port refused.
+    pub async fn furnish(&self) -> Result<(), String> {
+        demo::furnish(&self.shared).await
+    }
+
+    /// What to try on a furnished cluster: a word about each line for a shell, and the line.
+    #[must_use]
+    pub fn lines(&self, ca_file: &str) -> Vec<(&'static str, String)> {
+        demo::lines(self, ca_file)
+    }
+
     /// Stops the simulator and waits for its last connection.
     pub async fn shutdown(self) {
         self.stop.cancel();

@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::sim::Shared;
 
+pub use faults::call;
+
 /// Serves the control port until it is stopped.
 pub async fn serve(shared: Arc<Shared>, listener: TcpListener, stop: CancellationToken) {
     let router = routes::router(shared);

@@ -130,7 +130,12 @@ async fn becomes(door: &mut watch::Receiver<bool>, open: bool) {
 
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
+    let greeted = async {
+        // Nothing is kept for a connection that says nothing.
+        stream.readable().await?;
+        acceptor.accept(stream).await
+    };
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, greeted).await else {
         return;
     };
     let service = service_fn(|request: Request<Incoming>| {

@@ -49,3 +49,45 @@ async fn it_says_where_it_is_and_ends_on_a_signal() {
     assert!(child.wait().await.unwrap().success());
     std::fs::remove_dir_all(&dir).unwrap();
 }
+
+#[tokio::test]
+async fn every_line_of_the_demo_cluster_works() {
+    let dir = std::env::temp_dir().join(format!("pve-sim-demo-{}", std::process::id()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pve-sim"));
+    command.arg("--dir").arg(&dir).arg("demo-cluster");
+    let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines = Vec::new();
+    loop {
+        let line = output.next_line().await.unwrap().unwrap();
+        if line.starts_with("# Ctrl-C") {
+            break;
+        }
+        if line.starts_with("curl ") {
+            lines.push(line);
+        }
+    }
+    assert!(lines.len() >= 8, "{lines:?}");
+    let mut shown = String::new();
+    for line in &lines {
+        let ran = Command::new("sh").args(["-c", line]).output().await.unwrap();
+        assert!(
+            ran.status.success(),
+            "{line}: {}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        shown += &String::from_utf8_lossy(&ran.stdout);
+    }
+    for text in [
+        "locked-by-a-backup",
+        "UPID:pve1:",
+        "protection mode enabled",
+        "500 got timeout",
+        "\"last\":",
+    ] {
+        assert!(shown.contains(text), "no {text} in {shown}");
+    }
+    assert!(!lines[0].is_empty() && !shown.contains("somebody-elses"));
+    drop(child);
+    std::fs::remove_dir_all(&dir).unwrap();
+}

@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod binary;
 #[cfg(test)]
 mod calls;

@@ -170,6 +170,16 @@ async fn route(field: &'static str, shared: &Arc<Shared>, method: &str, path: &s
     Ok(())
 }
 
+/// A call of the control port from within; the error says why it was refused.
+pub async fn call(shared: &Arc<Shared>, method: &str, path: &str, body: &Value) -> Result<(), String> {
+    let asked = Asked {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        body: body.clone(),
+    };
+    asked.send(shared).await
+}
+
 impl Asked {
     async fn answer(&self, shared: &Arc<Shared>) -> Result<Response<Body>, String> {
         let request = Request::builder()

@@ -19,7 +19,7 @@ use crate::sim::Shared;
 pub use act::{Act, Ending, Plan};
 pub use bad::BadRule;
 pub use facts::Facts;
-pub use hand::When;
+pub use hand::{When, call};
 use matcher::{Matcher, NewMatcher};
 
 /// The most rules that are armed at once.
