@@ -34,7 +34,7 @@ use crate::{
     printcolumn(name = "SSH", type_ = "integer", json_path = ".status.connection.sshPort"),
     printcolumn(name = "Ends", type_ = "string", json_path = ".status.endsAt"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new(domain::contract::cel_rule_at_root()).message("the state cannot go there from where it is").field_path(".status.state"),
+    validation = Rule::new(domain::contract::cel_rule()).message("the state cannot go there from where it is").field_path(".status.state"),
     validation = Rule::new("!has(oldSelf.status) || has(self.status)").message("a status is never taken away").field_path(".status"),
     doc = "Contract rents one machine. Written by the tenant; `kubectl wait --for=condition=Ready` waits until SSH answers."
 )]

@@ -62,7 +62,8 @@ pub struct MachineSpec {
     /// Accepted and paid. Before that nothing is done outside.
     #[serde(default)]
     pub admitted: bool,
-    /// When the market gives up, if the machine has not been reached by then; for people, the market keeps the clock.
+    /// When the market gives up: before it is admitted, if it has not been accepted by then; later, if it has not been
+    /// reached by then. For people; the market keeps the clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provision_by: Option<Time>,
     /// Why the machine is to be destroyed; the only cause of destruction.

@@ -156,25 +156,12 @@ pub fn next(from: State, to: State) -> Result<State, IllegalTransition> {
     }
 }
 
-/// The table as a CEL rule on the status: over `self.state` and `oldSelf.state`, where an absent state is Requested.
+/// The table as a CEL rule on the whole object, which also holds when the status is written for the first time; an
+/// absent state is Requested.
 #[must_use]
 pub fn cel_rule() -> String {
-    rule(
-        "has(oldSelf.state) ? oldSelf.state : 'Requested'",
-        "has(self.state) ? self.state : 'Requested'",
-    )
-}
-
-/// The table as a CEL rule on the whole object, which also holds when the status is written for the first time.
-#[must_use]
-pub fn cel_rule_at_root() -> String {
-    rule(
-        "has(oldSelf.status) && has(oldSelf.status.state) ? oldSelf.status.state : 'Requested'",
-        "has(self.status) && has(self.status.state) ? self.status.state : 'Requested'",
-    )
-}
-
-fn rule(old: &str, new: &str) -> String {
+    let old = "has(oldSelf.status) && has(oldSelf.status.state) ? oldSelf.status.state : 'Requested'";
+    let new = "has(self.status) && has(self.status.state) ? self.status.state : 'Requested'";
     let mut clauses = vec![format!("({old}) == ({new})")];
     for from in State::ALL.into_iter().filter(|state| !state.is_terminal()) {
         let to: Vec<String> = from

@@ -85,8 +85,8 @@ fn names_are_pascal_case_in_manifests_and_tokens_on_the_wire() {
 
 /// Reads the generated rule for one pair: enough of CEL to try every clause.
 fn rule_allows(rule: &str, from: State, to: State) -> bool {
-    let old = "(has(oldSelf.state) ? oldSelf.state : 'Requested')";
-    let new = "(has(self.state) ? self.state : 'Requested')";
+    let old = "(has(oldSelf.status) && has(oldSelf.status.state) ? oldSelf.status.state : 'Requested')";
+    let new = "(has(self.status) && has(self.status.state) ? self.status.state : 'Requested')";
     let plain = rule.replace(old, "OLD").replace(new, "NEW");
     plain.split(" || ").any(|clause| {
         if clause == "OLD == NEW" {
@@ -113,13 +113,6 @@ fn cel_rule_says_what_the_function_says() {
             );
         }
     }
-    let root = cel_rule_at_root();
-    assert_eq!(
-        root.replace("has(oldSelf.status) && ", "")
-            .replace("has(self.status) && ", "")
-            .replace(".status.state", ".state"),
-        rule
-    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crds::machine::TaskKind;
 use dc_proxmox::{Change, CloneRequest, NewRule, Pve, TaskStatus, sshkeys_value};
 use domain::{
-    ids::{IdError, NodeName},
+    ids::NodeName,
     pve::{Class, Upid},
     quantity::Bytes,
 };
@@ -22,6 +22,7 @@ use operator_core::provider::{
 };
 
 use super::{
+    failed::Failed,
     look::{self, node_name, read_config},
     memory::{Remembered, Task},
 };
@@ -29,33 +30,17 @@ use super::{
 /// Longest wait inside a pass for one task; longer ones are looked at again by a later pass.
 pub const TASK_BUDGET: Duration = Duration::from_millis(1500);
 
-/// A step that did not go well.
-#[derive(Clone, Debug)]
-pub struct Failed {
-    /// Which step.
-    pub step: StepKind,
-    /// What kind of failure.
-    pub class: Class,
-    /// The failure for people.
-    pub text: String,
-}
-
-impl Failed {
-    fn of(step: StepKind) -> impl Fn(dc_proxmox::Error) -> Self {
-        move |e| Self {
-            step,
-            class: e.class(),
-            text: kit::chain(&e),
-        }
-    }
-
-    fn name(step: StepKind) -> impl Fn(IdError) -> Self {
-        move |e| Self {
-            step,
-            class: Class::Bug,
-            text: e.to_string(),
-        }
-    }
+/// What is done to a VM as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drive {
+    /// Start it.
+    Start,
+    /// Ask the guest to shut down, for this long.
+    Shutdown(Duration),
+    /// Stop it.
+    Stop,
+    /// Destroy it.
+    Destroy,
 }
 
 /// Where calls go to, with what is remembered of the Slot.
@@ -96,8 +81,10 @@ impl Hands<'_> {
         match self.pve.clone_vm(&node, place.template, &request).await {
             Ok(upid) => self.watch(upid, TaskKind::Clone).await,
             Err(error) => {
-                // Nothing of ours runs that others would have to wait for.
-                self.memory.permit = None;
+                // Refused: nothing of ours runs that others would have to wait for. A lost answer leaves that open.
+                if !error.is_ambiguous() {
+                    self.memory.permit = None;
+                }
                 Err(Failed::of(step)(error))
             }
         }
@@ -198,26 +185,24 @@ impl Hands<'_> {
     ///
     /// # Errors
     /// The refusal, no usable answer, or the VM no longer being ours.
-    pub async fn drive(
-        &mut self,
-        proof: &Ownership,
-        kind: TaskKind,
-        patience: Duration,
-    ) -> Result<TaskSeen, Failed> {
-        let step = match kind {
-            TaskKind::Start => StepKind::Start,
-            TaskKind::Destroy => StepKind::Destroy,
-            _ => StepKind::Stop,
+    pub async fn drive(&mut self, proof: &Ownership, drive: Drive) -> Result<TaskSeen, Failed> {
+        let (kind, step) = match drive {
+            Drive::Start => (TaskKind::Start, StepKind::Start),
+            Drive::Shutdown(_) => (TaskKind::Shutdown, StepKind::Stop),
+            Drive::Stop => (TaskKind::Stop, StepKind::Stop),
+            Drive::Destroy => (TaskKind::Destroy, StepKind::Destroy),
         };
         let node = node_name(proof.node()).map_err(Failed::name(step))?;
         self.prove(proof, step).await?;
         let vmid = proof.vmid();
-        let seconds = u32::try_from(patience.as_secs().max(1)).unwrap_or(u32::MAX);
-        let upid = match kind {
-            TaskKind::Start => self.pve.start(&node, vmid).await,
-            TaskKind::Shutdown => self.pve.shutdown(&node, vmid, seconds).await,
-            TaskKind::Destroy => self.pve.delete_vm(&node, vmid).await,
-            TaskKind::Stop | TaskKind::Clone | TaskKind::Resize => self.pve.stop(&node, vmid).await,
+        let upid = match drive {
+            Drive::Start => self.pve.start(&node, vmid).await,
+            Drive::Shutdown(patience) => {
+                let seconds = u32::try_from(patience.as_secs().max(1)).unwrap_or(u32::MAX);
+                self.pve.shutdown(&node, vmid, seconds).await
+            }
+            Drive::Stop => self.pve.stop(&node, vmid).await,
+            Drive::Destroy => self.pve.delete_vm(&node, vmid).await,
         };
         self.watch(upid.map_err(Failed::of(step))?, kind).await
     }
@@ -282,11 +267,10 @@ impl Hands<'_> {
             .map_err(Failed::of(step))?;
         match guest.map(|g| Ownership::prove(&g, proof.stamp())) {
             Some(Ok(_)) => Ok(()),
-            _ => Err(Failed {
-                step,
-                class: Class::Conflict,
-                text: format!("VMID {} stopped being ours between two calls", proof.vmid()),
-            }),
+            _ => {
+                let text = format!("VMID {} stopped being ours between two calls", proof.vmid());
+                Err(Failed::new(step, Class::Conflict, text))
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use operator_core::provider::trouble::StepKind;
 
 use super::{
     Tries,
+    failed::Failed,
     labels::{ClassLabel, Controller, StepLabel},
 };
 use crate::{
@@ -33,15 +34,8 @@ pub enum Error {
         source: kit::call::Error,
     },
     /// A step at Proxmox failed; the status says how.
-    #[error("failed at step {}: {text}", step.name())]
-    Step {
-        /// Which step.
-        step: StepKind,
-        /// What kind of failure.
-        class: Class,
-        /// The failure for people.
-        text: String,
-    },
+    #[error(transparent)]
+    Step(#[from] Failed),
     /// An object cannot be decoded.
     #[error("an object of this kind cannot be read")]
     Undecodable {
@@ -73,7 +67,7 @@ impl Error {
                 Fault::Invalid => Class::Bug,
                 Fault::Retryable | Fault::Terminating => Class::Retryable { after: None },
             },
-            Self::Step { class, .. } => class.clone(),
+            Self::Step(failed) => failed.class.clone(),
             Self::Undecodable { .. } => Class::Spec,
             Self::Ended(_) | Self::Incomplete { .. } => Class::Bug,
         }
@@ -87,7 +81,7 @@ impl Error {
 
     fn step(&self) -> StepKind {
         match self {
-            Self::Step { step, .. } => *step,
+            Self::Step(failed) => failed.step,
             _ => StepKind::Observe,
         }
     }
@@ -97,8 +91,8 @@ impl Error {
             (Self::Undecodable { .. }, _) => Again::OnChange,
             (_, Class::Conflict | Class::LostRace) => Again::Soon,
             (_, Class::Bug) => Again::Rarely,
-            (Self::Step { .. }, Class::Spec) => Again::After(REFUSED),
-            (Self::Step { .. }, _) => Again::After(STEP),
+            (Self::Step(_), Class::Spec) => Again::After(REFUSED),
+            (Self::Step(_), _) => Again::After(STEP),
             _ => Again::Later,
         }
     }
@@ -138,11 +132,7 @@ mod tests {
     use super::*;
 
     fn step(class: Class) -> Error {
-        Error::Step {
-            step: StepKind::Start,
-            class,
-            text: "it failed".to_owned(),
-        }
+        Failed::new(StepKind::Start, class, "it failed").into()
     }
 
     #[rstest]

@@ -19,6 +19,9 @@ use operator_core::provider::{
 
 use super::memory::{Remembered, Task};
 
+/// The lock of a VM that is being cloned to.
+const CLONING: &str = "clone";
+
 /// Where and how to look.
 #[derive(Clone, Debug)]
 pub struct Scope<'a> {
@@ -81,7 +84,8 @@ pub async fn look(scope: &Scope<'_>, memory: &mut Remembered, now: Timestamp) ->
     }
 }
 
-fn no_answer(e: &dc_proxmox::Error) -> Why {
+/// No usable answer: the VM may be there or not.
+pub fn no_answer(e: &dc_proxmox::Error) -> Why {
     Why::NoAnswer {
         class: e.class(),
         text: e.to_string(),
@@ -159,7 +163,7 @@ async fn find_guest(
     let hint = memory.node.clone().unwrap_or_else(|| scope.node.to_owned());
     let there = read_guest(scope.pve, &hint, scope.vmid).await;
     if let Ok(Some(guest)) = there {
-        return Ok(seen(memory, guest, now));
+        return seen(scope, memory, guest, now).await;
     }
     // A node that does not answer may be dead, and its guests moved: the cluster knows where to.
     let listed = match scope.pve.resources().await {
@@ -169,20 +173,21 @@ async fn find_guest(
     if let Some(row) = listed.vm(scope.vmid).filter(|row| row.node != hint)
         && let Some(guest) = read_guest(scope.pve, &row.node, scope.vmid).await?
     {
-        return Ok(seen(memory, guest, now));
+        return seen(scope, memory, guest, now).await;
     }
     there?;
-    if scope.pve.vmid_free(scope.vmid).await? {
-        return looks_free(scope, memory, now).await;
+    let known = (&mut *memory, now);
+    if let Some(absence) = free(scope.pve, scope.vmid, scope.absence_interval, known).await? {
+        memory.hidden_since = None;
+        return Ok(absence);
     }
-    memory.free_since = None;
     if let Some(task) = running_clone(scope, now).await? {
         memory.task = Some(task);
         return Ok(Presence::Unknown(Why::LooksFree { again_at: now }));
     }
     // The clone may have ended between the first read and the last: look once more before calling it hidden.
     if let Some(guest) = read_guest(scope.pve, scope.node, scope.vmid).await? {
-        return Ok(seen(memory, guest, now));
+        return Ok(recognised(memory, guest, scope.absence_interval, now));
     }
     if let Some(missing) = blindness(scope).await? {
         memory.hidden_since = None;
@@ -214,35 +219,78 @@ async fn blindness(scope: &Scope<'_>) -> Result<Option<Why>, dc_proxmox::Error> 
     }))
 }
 
-/// A VM that is being cloned by something that is not our task shows nothing to prove: it counts as hidden.
-fn seen(memory: &mut Remembered, guest: Guest, now: Timestamp) -> Presence<Guest> {
-    memory.free_since = None;
-    if guest.lock() == Some("clone") && find(description(&guest)) == Found::Nothing {
-        let since = *memory.hidden_since.get_or_insert(now);
-        return Presence::Unknown(Why::Hidden { since });
+/// A VM that can be read. A token that sees VMs outside its pool sees the target of its own clone too, which may still
+/// run though its answer was lost.
+async fn seen(
+    scope: &Scope<'_>,
+    memory: &mut Remembered,
+    mut guest: Guest,
+    now: Timestamp,
+) -> Result<Presence<Guest>, dc_proxmox::Error> {
+    if guest.lock() == Some(CLONING) {
+        if let Some(task) = running_clone(scope, now).await? {
+            memory.task = Some(task);
+            return Ok(Presence::Unknown(Why::LooksFree { again_at: now }));
+        }
+        // It may have ended since it was read.
+        match read_guest(scope.pve, &guest.node, scope.vmid).await? {
+            Some(again) => guest = again,
+            None => return Ok(Presence::Unknown(Why::Hidden { since: now })),
+        }
     }
-    memory.hidden_since = None;
+    Ok(recognised(memory, guest, scope.absence_interval, now))
+}
+
+/// What is being cloned by no task of ours shows nothing to prove as long as it has no stamp, and with one it may be a
+/// clone whose task is only about to be listed: it counts as hidden, for a while at least.
+fn recognised(
+    memory: &mut Remembered,
+    guest: Guest,
+    interval: SignedDuration,
+    now: Timestamp,
+) -> Presence<Guest> {
+    memory.free_since = None;
+    if guest.lock() == Some(CLONING) {
+        let since = *memory.hidden_since.get_or_insert(now);
+        let stamped = find(description(&guest)) != Found::Nothing;
+        if !stamped || since == now || now.duration_since(since) < interval {
+            return Presence::Unknown(Why::Hidden { since });
+        }
+    } else {
+        // No clone of ours runs any more, even if its answer was lost.
+        (memory.permit, memory.hidden_since) = (None, None);
+    }
     memory.node = Some(guest.node.clone());
     Presence::Present(guest)
 }
 
-/// Free is absent only with quorum, and after our own destroy task or in two looks apart.
-async fn looks_free(
-    scope: &Scope<'_>,
-    memory: &mut Remembered,
-    now: Timestamp,
-) -> Result<Presence<Guest>, dc_proxmox::Error> {
-    memory.hidden_since = None;
-    if !scope.pve.cluster_status().await?.quorate {
+/// Whether the VMID is free, which is absence only with quorum, and after our own destroy task or in two looks apart.
+/// None: it is taken.
+///
+/// # Errors
+/// No usable answer.
+pub async fn free(
+    pve: &Pve,
+    vmid: Vmid,
+    interval: SignedDuration,
+    (memory, now): (&mut Remembered, Timestamp),
+) -> Result<Option<Presence<Guest>>, dc_proxmox::Error> {
+    if !pve.vmid_free(vmid).await? {
         memory.free_since = None;
-        return Ok(Presence::Unknown(Why::NoQuorum));
+        return Ok(None);
+    }
+    if !pve.cluster_status().await?.quorate {
+        memory.free_since = None;
+        return Ok(Some(Presence::Unknown(Why::NoQuorum)));
     }
     let since = *memory.free_since.get_or_insert(now);
-    let again_at = since.checked_add(scope.absence_interval).unwrap_or(now);
-    if memory.destroyed || (since < now && now >= again_at) {
-        return Ok(Presence::Absent);
-    }
-    Ok(Presence::Unknown(Why::LooksFree { again_at }))
+    let again_at = since.checked_add(interval).unwrap_or(now);
+    let proven = memory.destroyed || (since < now && now >= again_at);
+    Ok(Some(if proven {
+        Presence::Absent
+    } else {
+        Presence::Unknown(Why::LooksFree { again_at })
+    }))
 }
 
 /// Our own clone to this VMID, if it runs: the first line of its log is the only place that names the new id.

@@ -3,12 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use crds::machine::TaskKind;
 use dc_proxmox::Permit;
 use domain::{ids::Uid, pve::Upid};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use kit::clock::Clock;
 use operator_core::provider::trouble::Trouble;
 
 /// What is remembered about one Slot.
@@ -32,6 +34,30 @@ pub struct Remembered {
     pub trouble: Option<Trouble>,
     /// Node that the VM was last seen on.
     pub node: Option<String>,
+    /// Both clocks as they were read last.
+    pub read: Option<(Timestamp, Duration)>,
+}
+
+impl Remembered {
+    /// Reads the clock. What is remembered moves along when the wall clock is corrected, so that no interval becomes
+    /// longer or shorter by it.
+    pub fn now(&mut self, clock: &dyn Clock) -> Timestamp {
+        let (wall, steady) = (clock.now(), clock.monotonic());
+        if let Some((last, then)) = self.read.replace((wall, steady)) {
+            let passed = SignedDuration::try_from(steady.saturating_sub(then)).unwrap_or(SignedDuration::MAX);
+            let jump = wall.duration_since(last).saturating_sub(passed);
+            let instants = [
+                self.hidden_since.as_mut(),
+                self.free_since.as_mut(),
+                self.task.as_mut().map(|task| &mut task.since),
+                self.trouble.as_mut().map(|trouble| &mut trouble.retry_at),
+            ];
+            for at in instants.into_iter().flatten() {
+                *at = at.saturating_add(jump).unwrap_or(*at);
+            }
+        }
+        wall
+    }
 }
 
 /// A task of ours.
@@ -86,5 +112,29 @@ impl Memory {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Intervals and a wall clock that is corrected meanwhile.
+
+    use kit::clock::TestClock;
+
+    use super::*;
+
+    #[test]
+    fn a_corrected_wall_clock_changes_no_interval() {
+        let clock = TestClock::at(Timestamp::UNIX_EPOCH);
+        let mut memory = Remembered::default();
+        memory.free_since = Some(memory.now(&clock));
+        for jump in [3600, -7200] {
+            clock.advance(Duration::from_secs(2));
+            clock.jump(SignedDuration::from_secs(jump));
+            memory.now(&clock);
+        }
+        let looked = memory.now(&clock);
+        let since = memory.free_since.unwrap();
+        assert_eq!(looked.duration_since(since), SignedDuration::from_secs(4));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod error;
+pub mod failed;
 pub mod labels;
 pub mod look;
 pub mod machine;

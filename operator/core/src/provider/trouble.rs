@@ -3,7 +3,17 @@
 use domain::pve::Class;
 use jiff::{SignedDuration, Timestamp};
 
+use super::pool::privileges::mend_call;
 use crate::{condition::Wait, reason::Reason};
+
+/// Who asks Proxmox: for the line that gives it a right that it lacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asker {
+    /// The token's identifier, `USER@REALM!ID`.
+    pub token: String,
+    /// Proxmox pool that our VMs are in.
+    pub pool: String,
+}
 
 /// The last failure of a step, kept until the step goes well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,15 +94,21 @@ impl Trouble {
         }
     }
 
+    /// The guest did not shut down when it was asked to.
+    #[must_use]
+    pub fn is_deaf_guest(&self) -> bool {
+        self.at == StepKind::Stop
+    }
+
     /// The reason that conditions give for it.
     #[must_use]
     pub fn reason(&self) -> Reason {
-        self.wait("").reason
+        self.wait(&Asker::default()).reason
     }
 
     /// How it is told: what is so, who acts, what next.
     #[must_use]
-    pub fn wait(&self, token: &str) -> Wait {
+    pub fn wait(&self, asker: &Asker) -> Wait {
         let text = self.text.clone();
         match &self.class {
             Class::Retryable { .. } if self.at == StepKind::Observe => unreachable(&text),
@@ -105,11 +121,13 @@ impl Trouble {
                 privilege: Some(missing),
             } => Wait::new(
                 Reason::MissingPrivilege,
-                format!("Token {token} lacks {} on {}.", missing.privilege, missing.path),
                 format!(
-                    "On any node run: pveum acl modify {} --tokens '{token}' --roles DecentOperator",
+                    "Token {} lacks {} on {}.",
+                    asker.token,
+                    missing.privilege.replace('|', " or "),
                     missing.path
                 ),
+                format!("On any node run: {}", mend_call(asker, missing)),
             ),
             Class::Denied { privilege: None } => Wait::new(
                 Reason::TokenRejected,

@@ -25,6 +25,7 @@ use super::pursue::reached;
 use crate::provider::{
     Shared,
     error::Error,
+    failed::Failed,
     objects::{Identity, SLOT_FINALIZER, live_slots, slots_of},
     slot::{controller::remove, setting},
 };
@@ -121,11 +122,8 @@ async fn claim(shared: &Shared, machine: &Machine, identity: &Identity) -> Resul
         }
         shared.pools.taken(&identity.namespace, &spot.gateway, spot.index);
     }
-    Err(Error::Step {
-        step: StepKind::Claim,
-        class: Class::LostRace,
-        text: "others took every Slot that was tried".to_owned(),
-    })
+    let text = "others took every Slot that was tried";
+    Err(Failed::new(StepKind::Claim, Class::LostRace, text).into())
 }
 
 fn waiting(machine: &Machine, wait: Wait, recheck: SignedDuration) -> Claimed {

@@ -99,11 +99,7 @@ async fn reconcile(guard: Arc<Guarded<Machine>>, shared: Arc<Shared>) -> Result<
         return Ok(report::action(&pass.found.verdict, RESYNC));
     };
     measure.outcome(Outcome::Failed);
-    Err(Error::Step {
-        step: failed.step,
-        class: failed.class,
-        text: failed.text,
-    })
+    Err(failed.into())
 }
 
 /// A new process that has not looked at the Pools once has nothing to say about what is on them.

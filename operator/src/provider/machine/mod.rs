@@ -5,4 +5,5 @@ pub mod controller;
 pub mod outcome;
 pub mod pursue;
 pub mod report;
+pub mod site;
 pub mod teardown;

@@ -15,7 +15,7 @@ use operator_core::{
     reason::Reason,
 };
 
-use crate::provider::{act::Failed, objects::Identity, pool::PoolHandle};
+use crate::provider::{failed::Failed, objects::Identity, pool::PoolHandle};
 
 /// What a pass found, and the step that failed, if one did.
 #[derive(Debug)]
@@ -46,7 +46,8 @@ pub fn not_admitted(machine: &Machine) -> Pass {
             Wait::new(Reason::RejectedByProvider, "Rejected; the market ends it.", "")
         }
     };
-    without_slot(machine, Plan::wait(wait, SignedDuration::from_mins(10)))
+    let by = machine.spec.provision_by.as_ref().map(|t| t.0);
+    without_slot(machine, Plan::wait(wait.until(by), SignedDuration::from_mins(10)))
 }
 
 /// A Machine without a Slot.

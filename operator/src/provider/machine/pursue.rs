@@ -20,20 +20,23 @@ use operator_core::{
             status::{Found, MADE, made},
             words,
         },
-        place::breaker::Part,
         plan::{Plan, Verdict},
-        seen::{Guest, Presence, TaskSeen, Why},
-        trouble::{StepKind, Trouble},
+        seen::{Guest, Ownership, Presence, TaskSeen},
+        trouble::Trouble,
     },
     reason::Reason,
 };
 
-use super::outcome::{Pass, place, placed, restarts, want};
+use super::{
+    outcome::{Pass, place, placed, restarts, want},
+    site::Site,
+};
 use crate::provider::{
     Shared,
-    act::{Failed, Hands, TASK_BUDGET},
+    act::{Drive, Hands, TASK_BUDGET},
     error::Error,
-    look::{Scope, look, read_firewall},
+    failed::Failed,
+    look::{Scope, look, no_answer, read_firewall},
     memory::{Remembered, Task},
     objects::Identity,
     pool::PoolHandle,
@@ -55,7 +58,8 @@ pub async fn pass(
 ) -> Result<Pass, Error> {
     let (namespace, pool_name) = (identity.namespace.as_str(), slot.spec.pool.as_str());
     let Some(pool) = shared.pools.get(namespace, pool_name) else {
-        let wait = shared.pools.not_connected(namespace, pool_name);
+        let by = machine.spec.provision_by.as_ref().map(|t| t.0);
+        let wait = shared.pools.not_connected(namespace, pool_name).until(by);
         return Ok(placed(
             machine,
             slot,
@@ -69,7 +73,7 @@ pub async fn pass(
     };
     let cell = shared.memory.of(&slot_identity.uid);
     let mut memory = cell.lock().await;
-    recall(&mut memory, machine);
+    recall(&mut memory, machine, slot);
     let mut round = Rounds {
         shared,
         machine,
@@ -85,9 +89,15 @@ pub async fn pass(
     Ok(round.pass(slot, verdict, &memory))
 }
 
-/// A new process takes up the task that the last one left in the status.
-fn recall(memory: &mut Remembered, machine: &Machine) {
-    let stored = machine.status.as_ref().and_then(|s| s.task.as_ref());
+/// A new process takes up what the last one left in the status: the task, and that the VM has been seen as ours.
+fn recall(memory: &mut Remembered, machine: &Machine, slot: &Slot) {
+    let status = machine.status.as_ref();
+    let stored = status.and_then(|s| s.task.as_ref());
+    let here = status
+        .and_then(|s| s.vm.as_ref())
+        .is_some_and(|vm| vm.vmid == slot.spec.vmid);
+    let held = status.and_then(|s| s.slot.as_ref()) == slot.metadata.name.as_ref();
+    memory.cloned |= here && held && !memory.untouched;
     if memory.task.is_none()
         && !memory.untouched
         && let Some(task) = stored
@@ -129,7 +139,7 @@ struct Rounds<'a> {
 impl Rounds<'_> {
     async fn run(&mut self, memory: &mut Remembered, slot: &Slot) -> Result<Verdict, Error> {
         for _ in 0..ROUNDS {
-            let now = self.shared.ctx.clock.now();
+            let now = memory.now(&*self.shared.ctx.clock);
             let seen = self.look(memory, now).await;
             let plan = plan::plan(self.want, &seen, &self.history(memory, now));
             self.note(&seen.guest);
@@ -164,7 +174,7 @@ impl Rounds<'_> {
                             return Ok(self.failed(failed, memory, now));
                         }
                         Err(_) => {}
-                        Ok(_) => self.learn(cloning, known.as_ref(), memory),
+                        Ok(_) => self.site().learn(cloning, known.as_ref(), memory),
                     }
                 }
             }
@@ -189,8 +199,8 @@ impl Rounds<'_> {
             failed.text.clone(),
             now,
         );
-        let wait = trouble.wait(self.pool.token_id());
-        self.blame(Some(&trouble));
+        let wait = trouble.wait(&self.pool.asker());
+        self.site().blame(Some(&trouble));
         memory.trouble = Some(trouble);
         self.failed = Some(failed);
         Verdict::Waiting {
@@ -211,7 +221,7 @@ impl Rounds<'_> {
         };
         let (cloning, known) = (is_cloning(memory), memory.trouble.clone());
         let found = look(&scope, memory, now).await;
-        self.learn(cloning, known.as_ref(), memory);
+        self.site().learn(cloning, known.as_ref(), memory);
         let guest = match found.guest {
             Presence::Present(guest) if needs_firewall(self.want, &guest, self.made) => {
                 self.with_firewall(guest).await
@@ -225,32 +235,10 @@ impl Rounds<'_> {
         }
     }
 
-    /// What an ended clone says of the place that it was made at.
-    fn learn(&self, cloning: bool, known: Option<&Trouble>, memory: &Remembered) {
-        if memory.trouble.is_some() && memory.trouble.as_ref() != known {
-            self.blame(memory.trouble.as_ref());
-        } else if cloning && memory.task.is_none() {
-            self.pool.worked(&self.part());
-        }
-    }
-
-    /// A clone that failed by itself counts against the storage it was made on.
-    fn blame(&self, trouble: Option<&Trouble>) {
-        let own_fault = |class: &Class| {
-            matches!(
-                class,
-                Class::ReplaceNode | Class::Provider | Class::Retryable { .. }
-            )
-        };
-        if trouble.is_some_and(|t| t.at == StepKind::Clone && own_fault(&t.class)) {
-            self.pool.failed(self.part());
-        }
-    }
-
-    fn part(&self) -> Part {
-        Part::Storage {
-            node: self.want.place.node.clone(),
-            storage: self.want.place.storage.clone(),
+    const fn site(&self) -> Site<'_> {
+        Site {
+            pool: self.pool,
+            place: &self.want.place,
         }
     }
 
@@ -260,10 +248,7 @@ impl Rounds<'_> {
                 guest.firewall = Some(firewall);
                 Presence::Present(guest)
             }
-            Err(e) => Presence::Unknown(Why::NoAnswer {
-                class: e.class(),
-                text: e.to_string(),
-            }),
+            Err(e) => Presence::Unknown(no_answer(&e)),
         }
     }
 
@@ -275,30 +260,19 @@ impl Rounds<'_> {
                 (false, true) => Cloned::Well,
             },
             hidden_limit: self.shared.config.hidden_limit,
-            node_lost: self.node_lost(now),
+            node_lost: self.site().lost(&self.shared.config, now),
             made: self.made,
             trouble: memory.trouble.clone(),
             restarts: self.restarts.clone(),
             deadline: self.machine.spec.provision_by.as_ref().map(|t| t.0),
-            token: self.pool.token_id().to_owned(),
+            asker: self.pool.asker(),
         }
-    }
-
-    /// Positive evidence only: a fresh picture of a cluster with quorum that has called the node offline all the time.
-    fn node_lost(&self, now: Timestamp) -> bool {
-        let config = &self.shared.config;
-        self.pool.inventory().is_some_and(|seen| {
-            let fresh = now.duration_since(seen.seen) <= config.tick_interval.saturating_mul(3);
-            fresh
-                && seen
-                    .offline_since(&self.want.place.node)
-                    .is_some_and(|since| seen.seen.duration_since(since) >= config.node_lost_after)
-        })
     }
 
     fn note(&mut self, guest: &Presence<Guest>) {
         if let Presence::Present(guest) = guest
             && let Some(power) = guest.power
+            && Ownership::prove(guest, &self.want.stamp).is_ok()
         {
             let vmid = i32::try_from(guest.vmid.get()).unwrap_or(i32::MAX);
             self.vm = Some(VmStatus {
@@ -326,12 +300,13 @@ impl Rounds<'_> {
                         .retain(|at| now.duration_since(*at) < plan::BRAKE_WINDOW);
                     self.restarts.push(seconds(now).0);
                 }
-                hands.drive(&proof, TaskKind::Start, Duration::ZERO).await
+                hands.drive(&proof, Drive::Start).await
             }
             Step::Shutdown(proof) => {
                 let patience = Duration::try_from(self.shared.config.shutdown_wait).unwrap_or_default();
-                hands.drive(&proof, TaskKind::Shutdown, patience).await
+                hands.drive(&proof, Drive::Shutdown(patience)).await
             }
+            Step::Stop(proof) => hands.drive(&proof, Drive::Stop).await,
             Step::Quarantine(_) | Step::Supersede => Ok(TaskSeen::None),
         }
     }

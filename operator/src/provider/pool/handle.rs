@@ -14,6 +14,7 @@ use kit::clock::Clock;
 use operator_core::provider::{
     place::breaker::{Breaker, Part},
     pool::Readiness,
+    trouble::Asker,
 };
 
 use super::inventory::{Inventory, dated, read};
@@ -101,6 +102,15 @@ impl PoolHandle {
     #[must_use]
     pub fn token_id(&self) -> &str {
         &self.token
+    }
+
+    /// Who we are there, for messages.
+    #[must_use]
+    pub fn asker(&self) -> Asker {
+        Asker {
+            token: self.token.clone(),
+            pool: self.spec.proxmox.pool.as_str().to_owned(),
+        }
     }
 
     /// Whether it takes machines now.

@@ -9,7 +9,10 @@ use kube::{
     Api, ResourceExt,
     runtime::controller::{Action, Controller},
 };
-use operator_core::{provider::machine::status::sentence, reason::Reason};
+use operator_core::{
+    provider::{machine::status::sentence, slot::release::route_is_gone},
+    reason::Reason,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -148,8 +151,9 @@ async fn cleared(shared: &Shared, slot: &Slot, identity: &Identity) -> Result<Ac
         return Ok(Action::await_change());
     }
     let route = slot.status.as_ref().and_then(|s| s.route.as_ref());
-    let routed = route.is_some_and(|route| route.programmed && route.removed_at.is_none());
-    if routed && !slot.annotations().contains_key(giveback::ROUTE_REMOVED) {
+    let agent = giveback::agent(shared, slot, &identity.namespace).await?;
+    let waived = slot.annotations().contains_key(giveback::ROUTE_REMOVED);
+    if !route_is_gone(route, agent, waived) {
         let text = "Its route is still there: the Slot rests once the gateway's agent has removed it.";
         setting::say(shared, slot, Reason::Quarantined, text).await?;
         return Ok(Action::requeue(Duration::from_secs(10)));

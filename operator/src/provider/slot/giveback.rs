@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crds::{Slot, common::Actor, machine::TaskKind};
+use crds::{Slot, common::Actor};
 use domain::{
     ids::{Uid, Vmid},
     pve::Class,
@@ -16,7 +16,7 @@ use operator_core::{
     provider::{
         machine::status::sentence,
         plan::{Plan, Verdict},
-        seen::{Presence, TaskSeen},
+        seen::{Presence, TaskSeen, Why},
         slot::release::{Agent, Bounds, Facts, Step, plan},
         trouble::{StepKind, Trouble},
     },
@@ -27,9 +27,10 @@ use super::setting;
 use crate::caches::{decoded, get};
 use crate::provider::{
     Shared,
-    act::{Failed, Hands},
+    act::{Drive, Hands},
     error::Error,
-    look::{Scope, look},
+    failed::Failed,
+    look::{Scope, free, look},
     memory::Remembered,
     objects::Identity,
     pool::PoolHandle,
@@ -135,7 +136,11 @@ fn identities(
     )))
 }
 
-async fn agent(shared: &Shared, slot: &Slot, namespace: &str) -> Result<Agent, Error> {
+/// Whether the agent of the Slot's Gateway lives.
+///
+/// # Errors
+/// A call to the API server failed.
+pub async fn agent(shared: &Shared, slot: &Slot, namespace: &str) -> Result<Agent, Error> {
     let api: Api<Lease> = Api::namespaced(shared.ctx.client.clone(), namespace);
     let lease = shared
         .ctx
@@ -154,7 +159,9 @@ async fn agent(shared: &Shared, slot: &Slot, namespace: &str) -> Result<Agent, E
 
 /// Takes note of a failed step.
 fn failure(failed: &Failed, memory: &mut Remembered, now: Timestamp) -> Trouble {
-    let Failed { step, class, text } = failed;
+    let Failed {
+        step, class, text, ..
+    } = failed;
     let trouble = Trouble::again(memory.trouble.as_ref(), *step, class.clone(), text.clone(), now);
     memory.trouble = Some(trouble.clone());
     trouble
@@ -179,7 +186,7 @@ impl Giving<'_> {
         }
         let mut wait = Wait::new(Reason::Destroying, "Being given back.", "");
         for _ in 0..ROUNDS {
-            let now = self.shared.ctx.clock.now();
+            let now = memory.now(&*self.shared.ctx.clock);
             let Plan { step, verdict } = plan(&self.facts(memory, now).await);
             let recheck;
             (wait, recheck) = match verdict {
@@ -200,8 +207,7 @@ impl Giving<'_> {
                         let trouble = failure(&failed, memory, now);
                         if failed.class != Class::Conflict {
                             self.tell(&trouble).await?;
-                            let Failed { step, class, text } = failed;
-                            return Err(Error::Step { step, class, text });
+                            return Err(failed.into());
                         }
                     }
                 }
@@ -212,7 +218,7 @@ impl Giving<'_> {
 
     /// Says what failed, unless it is the first time and mends itself.
     async fn tell(&self, trouble: &Trouble) -> Result<(), Error> {
-        let wait = trouble.wait(self.pool.token_id());
+        let wait = trouble.wait(&self.pool.asker());
         if trouble.count > 1 || wait.actor != Actor::Nobody {
             setting::say(self.shared, self.slot, wait.reason, &sentence(&wait)).await?;
         }
@@ -253,7 +259,7 @@ impl Giving<'_> {
             task: found.task,
             quorate,
             trouble: memory.trouble.clone(),
-            token: self.pool.token_id().to_owned(),
+            asker: self.pool.asker(),
             slot: setting::named(self.slot),
             now,
             bounds: Bounds {
@@ -272,10 +278,10 @@ impl Giving<'_> {
         };
         match step {
             Step::CancelClone => hands.cancel().await,
-            Step::Shutdown(proof) => hands.drive(&proof, TaskKind::Shutdown, patience).await,
-            Step::Stop(proof) => hands.drive(&proof, TaskKind::Stop, patience).await,
+            Step::Shutdown(proof) => hands.drive(&proof, Drive::Shutdown(patience)).await,
+            Step::Stop(proof) => hands.drive(&proof, Drive::Stop).await,
             Step::Unprotect(proof) => hands.unprotect(&proof).await.map(|()| TaskSeen::None),
-            Step::Destroy(proof) => hands.drive(&proof, TaskKind::Destroy, patience).await,
+            Step::Destroy(proof) => hands.drive(&proof, Drive::Destroy).await,
             Step::Rest | Step::Quarantine(_) => Ok(TaskSeen::None),
         }
     }
@@ -296,24 +302,25 @@ pub async fn hindrance(shared: &Shared, slot: &Slot, identity: &Identity) -> Res
     let Ok(vmid) = Vmid::try_from(i64::from(number)) else {
         return Ok(Some(format!("{number} is no VMID.")));
     };
-    let failed = |e: dc_proxmox::Error| Error::Step {
-        step: StepKind::Observe,
-        class: e.class(),
-        text: kit::chain(&e),
-    };
-    if !pool.pve.cluster_status().await.map_err(failed)?.quorate {
-        return Ok(Some(
-            "The Proxmox cluster has no quorum, so its word proves nothing.".to_owned(),
-        ));
-    }
-    let free = pool.pve.vmid_free(vmid).await.map_err(failed)?;
-    let (cell, now) = (shared.memory.of(&identity.uid), shared.ctx.clock.now());
+    let cell = shared.memory.of(&identity.uid);
     let mut memory = cell.lock().await;
-    if !free {
-        memory.free_since = None;
-        return Ok(Some(format!("VMID {number} is still taken.")));
-    }
-    let since = *memory.free_since.get_or_insert(now);
-    let early = now.duration_since(since) < shared.config.absence_interval;
-    Ok(early.then(|| format!("VMID {number} looks free; one more look proves it.")))
+    let now = memory.now(&*shared.ctx.clock);
+    // What was destroyed before the Slot was set aside proves nothing about what came after.
+    memory.destroyed = false;
+    let seen = free(
+        &pool.pve,
+        vmid,
+        shared.config.absence_interval,
+        (&mut memory, now),
+    )
+    .await
+    .map_err(Failed::of(StepKind::Observe))?;
+    Ok(match seen {
+        Some(Presence::Absent) => None,
+        Some(Presence::Unknown(Why::NoQuorum)) => {
+            Some("The Proxmox cluster has no quorum, so its word proves nothing.".to_owned())
+        }
+        Some(_) => Some(format!("VMID {number} looks free; one more look proves it.")),
+        None => Some(format!("VMID {number} is still taken.")),
+    })
 }

@@ -87,9 +87,11 @@ fn updated(facts: &Facts<'_>, next: &Next, before: &MachineSpec) -> MachineSpec 
     let accepted = !matches!(next.state, State::Requested | State::Pending);
     let usable = keys_usable(facts);
     let admitted = before.admitted || (accepted && usable);
-    let by = next
-        .deadline
-        .filter(|_| matches!(next.state, State::Accepted | State::Provisioning));
+    let waits = matches!(
+        next.state,
+        State::Requested | State::Pending | State::Accepted | State::Provisioning
+    );
+    let by = next.deadline.filter(|_| waits).map(seconds);
     MachineSpec {
         ssh_keys: if usable {
             facts.contract.spec.ssh_keys.clone()
@@ -98,10 +100,11 @@ fn updated(facts: &Facts<'_>, next: &Next, before: &MachineSpec) -> MachineSpec 
         },
         power_state: facts.contract.spec.power_state,
         admitted,
-        provision_by: before
-            .provision_by
-            .clone()
-            .or_else(|| by.filter(|_| admitted).map(seconds)),
+        provision_by: if admitted == before.admitted {
+            before.provision_by.clone().or(by)
+        } else {
+            by.or_else(|| before.provision_by.clone())
+        },
         ..before.clone()
     }
 }

@@ -121,15 +121,17 @@ fn auto(facts: &Facts<'_>) -> bool {
         return false;
     };
     let spec = &facts.contract.spec;
-    let rule = provider
+    let mut rules = provider
         .auto_accept
         .rules
         .iter()
-        .find(|r| r.offering == spec.offering_ref.name);
-    let within = rule.is_none_or(|r| {
-        r.min_hours.is_none_or(|min| min <= spec.duration_hours)
-            && r.max_hours.is_none_or(|max| spec.duration_hours <= max)
-    });
+        .filter(|r| r.offering == spec.offering_ref.name)
+        .peekable();
+    let within = rules.peek().is_none()
+        || rules.any(|r| {
+            r.min_hours.is_none_or(|min| min <= spec.duration_hours)
+                && r.max_hours.is_none_or(|max| spec.duration_hours <= max)
+        });
     provider.auto_accept.enabled && !provider.paused && within
 }
 

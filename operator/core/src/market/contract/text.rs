@@ -1,6 +1,9 @@
 //! Sentences of the Contract that more than one part says.
 
-use crds::{Contract, Machine, Slot, common::Actor};
+use crds::{
+    Contract, Machine, Slot,
+    common::{Actor, PowerState},
+};
 use jiff::Timestamp;
 
 use super::{Facts, MachineSeen};
@@ -133,6 +136,17 @@ fn of_machine(machine: &Machine) -> Wait {
             deadline: waiting.deadline.as_ref().map(|t| t.0),
             position: waiting.position,
         };
+    }
+    let stopped = status
+        .vm
+        .as_ref()
+        .is_some_and(|vm| vm.power == PowerState::Stopped);
+    if stopped && crate::condition::holds(&status.conditions, PROVISIONED) {
+        return Wait::new(
+            Reason::Stopped,
+            "The VM is made and stopped as asked; it is yours once SSH has answered for the first time.",
+            "Set spec.powerState to Running.",
+        );
     }
     if crate::condition::holds(&status.conditions, PROVISIONED) {
         return Wait::new(

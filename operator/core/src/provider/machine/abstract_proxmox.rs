@@ -15,7 +15,7 @@ use super::{
 use crate::provider::{
     plan::Verdict,
     seen::{FirewallSeen, Guest, Ownership, Presence, Rule, TaskSeen, Why},
-    trouble::{StepKind, Trouble},
+    trouble::{Asker, StepKind, Trouble},
 };
 
 /// One VM of the abstract Proxmox.
@@ -46,6 +46,8 @@ pub struct World {
     pub cloning: Option<u8>,
     pub trouble: Option<Trouble>,
     pub node_lost: bool,
+    /// The guest does not shut down when asked to.
+    pub deaf: bool,
     pub now: Timestamp,
     /// Mutating calls that hit a VM without our stamp.
     pub trespasses: u32,
@@ -75,6 +77,7 @@ impl World {
             cloning: None,
             trouble: None,
             node_lost: false,
+            deaf: false,
             now: Timestamp::from_second(1_000_000).unwrap(),
             trespasses: 0,
         }
@@ -173,7 +176,7 @@ impl World {
             trouble: self.trouble.clone(),
             restarts: Vec::new(),
             deadline: None,
-            token: "decent@pve!op".into(),
+            asker: Asker::default(),
         }
     }
 
@@ -255,12 +258,24 @@ impl World {
                     vm.running = true;
                 }
             }
-            Step::Shutdown(proof) => {
+            Step::Shutdown(proof) if self.deaf => {
+                if self.owned(&proof).is_some() {
+                    self.fails(StepKind::Stop, "the guest did not answer");
+                }
+            }
+            Step::Shutdown(proof) | Step::Stop(proof) => {
                 if let Some(vm) = self.owned(&proof) {
                     vm.running = false;
+                    self.trouble = None;
                 }
             }
         }
+    }
+
+    fn fails(&mut self, at: StepKind, text: &str) {
+        let prior = self.trouble.take();
+        let again = Trouble::again(prior.as_ref(), at, Class::Provider, text.to_owned(), self.now);
+        self.trouble = Some(again);
     }
 
     /// Creation is once-only: over another VM it only fails.
@@ -359,10 +374,7 @@ impl World {
             (Outside::NodeLost, _) => (self.blind, self.node_lost) = (true, true),
             (Outside::CloneFails, _) if self.cloning.take().is_some() => {
                 self.vm = None;
-                let (prior, text) = (self.trouble.take(), "disk full".to_owned());
-                let trouble =
-                    Trouble::again(prior.as_ref(), StepKind::Clone, Class::Provider, text, self.now);
-                self.trouble = Some(trouble);
+                self.fails(StepKind::Clone, "disk full");
             }
             (Outside::Swap, _) => (self.vm, self.cloning) = (Some(Self::foreign()), None),
             (Outside::Rename, Some(vm)) => drop(vm.config.insert("name".into(), "renamed".into())),

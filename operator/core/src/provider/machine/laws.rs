@@ -161,3 +161,15 @@ fn a_renamed_machine_stays_settled() {
         Some("renamed")
     );
 }
+
+#[test]
+fn a_guest_that_does_not_listen_is_stopped_all_the_same() {
+    let mut world = World {
+        deaf: true,
+        ..World::new()
+    };
+    made(&mut world, &sample(PowerState::Running));
+    let want = sample(PowerState::Stopped);
+    made(&mut world, &want);
+    assert!(!world.vm.unwrap().running);
+}

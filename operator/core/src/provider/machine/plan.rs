@@ -15,7 +15,7 @@ use crate::provider::{
     plan::{Plan, poll, until},
     rests::half_clone,
     seen::{Guest, Ownership, Presence, TaskSeen, Why},
-    trouble::{StepKind, Trouble},
+    trouble::{Asker, StepKind, Trouble},
 };
 
 /// A step towards the blueprint.
@@ -33,6 +33,8 @@ pub enum Step {
     Start(Ownership),
     /// Ask the guest to shut down.
     Shutdown(Ownership),
+    /// Stop it, since the guest did not shut down in time.
+    Stop(Ownership),
     /// Set the Slot aside and claim another; the VM there is not touched.
     Quarantine(String),
     /// Give the Slot back since it failed on this node, and place the machine again.
@@ -78,8 +80,8 @@ pub struct History {
     pub restarts: Vec<Timestamp>,
     /// When the market gives up.
     pub deadline: Option<Timestamp>,
-    /// The token's identifier, for messages.
-    pub token: String,
+    /// Who asks, for messages.
+    pub asker: Asker,
 }
 
 const SOON: SignedDuration = SignedDuration::from_millis(300);
@@ -103,7 +105,7 @@ pub fn plan(want: &Blueprint, seen: &Seen, history: &History) -> Plan<Step> {
         .filter(|t| t.retry_at > seen.now && !lost_clone(t))
     {
         let pause = until(trouble.retry_at, seen.now, SOON);
-        return with_deadline(Plan::wait(trouble.wait(&history.token), pause));
+        return with_deadline(Plan::wait(trouble.wait(&history.asker), pause));
     }
     with_deadline(match &seen.guest {
         Presence::Unknown(why) => unknown(want, why, seen.now, history),
@@ -133,7 +135,7 @@ fn unknown(want: &Blueprint, why: &Why, now: Timestamp, history: &History) -> Pl
         }
         Why::NoAnswer { class, text } => {
             let trouble = Trouble::again(None, StepKind::Observe, class.clone(), text.clone(), now);
-            Plan::wait(trouble.wait(&history.token), LATER)
+            Plan::wait(trouble.wait(&history.asker), LATER)
         }
         Why::NoQuorum => Plan::wait(words::no_quorum(), LATER),
         _ if history.cloned == Cloned::Never && !history.made => {
@@ -217,7 +219,13 @@ fn power(want: &Blueprint, guest: &Guest, proof: Ownership, now: Timestamp, hist
             None => Plan::act(Step::Start(proof), words::running(want, TaskKind::Start)),
         },
         (PowerState::Stopped, Some(PowerState::Running)) => {
-            Plan::act(Step::Shutdown(proof), words::running(want, TaskKind::Shutdown))
+            let deaf = history.trouble.as_ref().is_some_and(Trouble::is_deaf_guest);
+            let (step, kind) = if deaf {
+                (Step::Stop(proof), TaskKind::Stop)
+            } else {
+                (Step::Shutdown(proof), TaskKind::Shutdown)
+            };
+            Plan::act(step, words::running(want, kind))
         }
         _ => Plan::settled(),
     }

@@ -33,9 +33,14 @@ pub fn running(want: &Blueprint, kind: TaskKind) -> Wait {
             format!("Starting VMID {vmid}."),
             "Nothing to do.",
         ),
-        TaskKind::Shutdown | TaskKind::Stop => Wait::new(
+        TaskKind::Shutdown => Wait::new(
             Reason::Stopping,
             format!("Shutting down VMID {vmid} as asked."),
+            "Nothing to do.",
+        ),
+        TaskKind::Stop => Wait::new(
+            Reason::Stopping,
+            format!("Stopping VMID {vmid} as asked; its guest did not shut down in time."),
             "Nothing to do.",
         ),
         TaskKind::Destroy => Wait::new(

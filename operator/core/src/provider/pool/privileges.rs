@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crds::pool::PoolSpec;
+use domain::pve::MissingPrivilege;
 
 use super::{Answered, Bars, Finding};
-use crate::reason::Reason;
+use crate::{provider::trouble::Asker, reason::Reason};
 
 /// Privileges by path, and whether they hold below it: the answer of `/access/permissions`.
 pub type Permissions = BTreeMap<String, BTreeMap<String, bool>>;
@@ -24,6 +25,9 @@ const ON_TEMPLATE: &[&str] = &["VM.Audit", "VM.Clone"];
 const ON_STORAGE: &[&str] = &["Datastore.AllocateSpace"];
 const ON_BRIDGE: &[&str] = &["SDN.Use"];
 const ON_ROOT: &[&str] = &["Sys.Audit"];
+const OPERATOR: &str = "DecentOperator";
+const TEMPLATE: &str = "DecentTemplate";
+const AUDIT: &str = "DecentAudit";
 /// Bridges have privileges of their own since this version.
 const BRIDGES_SINCE: u32 = 8;
 
@@ -41,29 +45,25 @@ pub struct Need {
 /// All that this Pool needs of a cluster of that version.
 #[must_use]
 pub fn needs(spec: &PoolSpec, version: &str) -> Vec<Need> {
-    let mut all = vec![need("/", ON_ROOT, "DecentAudit")];
-    all.push(need(
-        &format!("/pool/{}", spec.proxmox.pool),
-        ON_POOL,
-        "DecentOperator",
-    ));
+    let mut all = vec![need("/", ON_ROOT, AUDIT)];
+    all.push(need(&format!("/pool/{}", spec.proxmox.pool), ON_POOL, OPERATOR));
     for vmid in spec
         .templates
         .iter()
         .flat_map(|template| &template.vmids)
         .map(|replica| replica.vmid)
     {
-        all.push(need(&format!("/vms/{vmid}"), ON_TEMPLATE, "DecentTemplate"));
+        all.push(need(&format!("/vms/{vmid}"), ON_TEMPLATE, TEMPLATE));
     }
     for storage in spec
         .nodes
         .iter()
         .map(|node| node.storage.as_ref().unwrap_or(&spec.storage))
     {
-        all.push(need(&format!("/storage/{storage}"), ON_STORAGE, "DecentOperator"));
+        all.push(need(&format!("/storage/{storage}"), ON_STORAGE, OPERATOR));
     }
     if major(version).is_none_or(|major| major >= BRIDGES_SINCE) {
-        all.push(need(&bridge_path(spec), ON_BRIDGE, "DecentOperator"));
+        all.push(need(&bridge_path(spec), ON_BRIDGE, OPERATOR));
     }
     all.sort();
     all.dedup();
@@ -173,18 +173,11 @@ fn unsized_nodes(spec: &PoolSpec, answered: &Answered, rest_is_good: bool) -> Op
         .filter(|_| rest_is_good)?;
     let path = format!("/nodes/{}", node.name);
     let denied = !holds(&answered.permissions, &path, "Sys.Audit");
-    denied.then(|| {
-        lacks(
-            &answered.token,
-            &need("/", ON_ROOT, "DecentAudit"),
-            ON_ROOT,
-            &path,
-        )
-    })
+    denied.then(|| lacks(&answered.token, &need("/", ON_ROOT, AUDIT), ON_ROOT, &path))
 }
 
 fn lacks(token: &str, need: &Need, lacking: &[&str], on: &str) -> Finding {
-    let (names, line, role) = (lacking.join(", "), mend(token, need), need.role);
+    let (names, line, role) = (lacking.join(", "), mend(token, &need.path, need.role), need.role);
     let privs = lacking.join(",");
     Finding::new(
         Reason::MissingPrivilege,
@@ -198,10 +191,25 @@ fn lacks(token: &str, need: &Need, lacking: &[&str], on: &str) -> Finding {
 
 /// The line that gives a role on a path, to the token and to its user: a separated token needs both.
 #[must_use]
-pub fn mend(token: &str, need: &Need) -> String {
+pub fn mend(token: &str, path: &str, role: &str) -> String {
     let user = token.split('!').next().unwrap_or_default();
-    let Need { path, role, .. } = need;
     format!("pveum acl modify {path} --tokens '{token}' --roles {role} --users '{user}'")
+}
+
+/// The line that gives what a call was refused for: a VM's rights come from the Proxmox pool that it is in.
+#[must_use]
+pub fn mend_call(asker: &Asker, missing: &MissingPrivilege) -> String {
+    let Asker { token, pool } = asker;
+    let MissingPrivilege { path, privilege } = missing;
+    if ON_ROOT.contains(&privilege.as_str()) {
+        mend(token, "/", AUDIT)
+    } else if privilege == "VM.Clone" {
+        mend(token, path, TEMPLATE)
+    } else if path.starts_with("/vms/") {
+        mend(token, &format!("/pool/{pool}"), OPERATOR)
+    } else {
+        mend(token, path, OPERATOR)
+    }
 }
 
 /// A warning if the token can read VMs that are not ours.

@@ -12,7 +12,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 
 use super::release::{Agent, Bounds, Facts, Step, plan};
-use crate::provider::seen::{Guest, Presence, TaskSeen, Why};
+use crate::provider::{
+    seen::{Guest, Presence, TaskSeen, Why},
+    trouble::Asker,
+};
 
 fn stamp() -> Stamp {
     let uid = |n| domain::ids::Uid::from_bytes([n; 16]);
@@ -71,7 +74,7 @@ fn facts(guest: Presence<Guest>) -> Facts {
         task: TaskSeen::None,
         quorate: Some(true),
         trouble: None,
-        token: "t".into(),
+        asker: Asker::default(),
         slot: "ams1-0 -n provider-acme".into(),
         now: start(),
         bounds: Bounds {

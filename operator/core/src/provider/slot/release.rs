@@ -14,7 +14,7 @@ use crate::provider::{
     plan::{Plan, poll, until},
     rests::half_clone,
     seen::{Guest, Ownership, Presence, TaskSeen, Why},
-    trouble::{StepKind, Trouble},
+    trouble::{Asker, StepKind, Trouble},
 };
 
 /// A step of giving a Slot back.
@@ -70,8 +70,8 @@ pub struct Facts {
     pub quorate: Option<bool>,
     /// The last failure.
     pub trouble: Option<Trouble>,
-    /// The token's identifier, for messages.
-    pub token: String,
+    /// Who asks, for messages.
+    pub asker: Asker,
     /// The Slot as kubectl takes it, for messages: `NAME -n NAMESPACE`.
     pub slot: String,
     /// The instant of looking.
@@ -111,11 +111,11 @@ pub fn plan(facts: &Facts) -> Plan<Step> {
     }
     if let Some(trouble) = facts.trouble.as_ref().filter(|t| t.retry_at > facts.now) {
         return Plan::wait(
-            trouble.wait(&facts.token),
+            trouble.wait(&facts.asker),
             until(trouble.retry_at, facts.now, SOON),
         );
     }
-    let unrouted = route_is_gone(facts);
+    let unrouted = route_is_gone(facts.route.as_ref(), facts.agent, facts.route_waived);
     let may_destroy_at = release.at.0.checked_add(facts.bounds.route).unwrap_or(facts.now);
     match &facts.guest {
         Presence::Absent if unrouted => Plan::act(Step::Rest, words::proving(facts.vmid)),
@@ -131,17 +131,19 @@ pub fn plan(facts: &Facts) -> Plan<Step> {
     }
 }
 
-fn route_is_gone(facts: &Facts) -> bool {
-    (facts.agent == Agent::Never && facts.route.is_none())
-        || facts.route_waived
-        || facts.route.as_ref().is_some_and(|r| r.removed_at.is_some())
+/// Whether a Slot's route is gone: the agent or a person says so, or there never was an agent to make one.
+#[must_use]
+pub fn route_is_gone(route: Option<&Route>, agent: Agent, waived: bool) -> bool {
+    (agent == Agent::Never && route.is_none())
+        || waived
+        || route.is_some_and(|route| route.removed_at.is_some())
 }
 
 fn unknown(facts: &Facts, why: &Why) -> Plan<Step> {
     match why {
         Why::NoAnswer { class, text } => {
             let trouble = Trouble::again(None, StepKind::Observe, class.clone(), text.clone(), facts.now);
-            Plan::wait(trouble.wait(&facts.token), LATER)
+            Plan::wait(trouble.wait(&facts.asker), LATER)
         }
         Why::LooksFree { again_at } => {
             Plan::wait(words::proving(facts.vmid), until(*again_at, facts.now, SOON))
@@ -171,7 +173,9 @@ fn present(facts: &Facts, release: &Release, guest: &Guest) -> Plan<Step> {
                 .0
                 .checked_add(facts.bounds.route)
                 .and_then(|at| at.checked_add(facts.bounds.shutdown));
-            if patience.is_ok_and(|end| facts.now < end) && !failed_to_stop(facts) {
+            if patience.is_ok_and(|end| facts.now < end)
+                && !facts.trouble.as_ref().is_some_and(Trouble::is_deaf_guest)
+            {
                 Plan::act(
                     Step::Shutdown(proof),
                     words::destroying(facts.vmid, "Shutting down"),
@@ -182,10 +186,6 @@ fn present(facts: &Facts, release: &Release, guest: &Guest) -> Plan<Step> {
         }
         Some(PowerState::Stopped) => destroy(facts, guest, proof),
     }
-}
-
-fn failed_to_stop(facts: &Facts) -> bool {
-    facts.trouble.as_ref().is_some_and(|t| t.at == StepKind::Stop)
 }
 
 fn destroy(facts: &Facts, guest: &Guest, proof: Ownership) -> Plan<Step> {
