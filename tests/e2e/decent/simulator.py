@@ -147,6 +147,12 @@ class Simulator:
     def restore(self, privilege: str, path: str) -> None:
         self._call("POST", "/privileges/restore", {"path": path, "privilege": privilege})
 
+    def see_all(self) -> None:
+        """Lets the token read everybody's guests, as the provider was told not to."""
+        token = self.token.split("=", 1)[0]
+        for who in (token.split("!", 1)[0], token):
+            self._call("POST", "/privileges/restore", {"path": "/", "privilege": "VM.Audit", "who": who})
+
     def new_secret(self) -> str:
         """Replaces the token's secret; gives the new token."""
         name = self.token.split("=", 1)[0]

@@ -47,6 +47,41 @@ def test_killed_while_making_a_machine_makes_one(market: Market, point: str) -> 
     assert site.sim.vms() == []
 
 
+@pytest.mark.parametrize("how", ["killed", "answer-lost"])
+def test_a_token_that_sees_the_target_of_its_clone_waits_for_it(market: Market, how: str) -> None:
+    site = market.site(own=True, sim={"clone_seconds": 4})
+    site.sim.see_all()
+    site.until_pool_warns("ExcessPrivilege")
+    act = {"delay": {"ms": 1}} if how == "killed" else "drop_after"
+    fault = site.sim.fault(act, method="POST", path=CLONE)
+    contract = market.tenant().rent(site)
+    until("the clone is asked for", lambda: site.sim.faults_met(fault))
+    if how == "killed":
+        site.operator.kill()
+        site.operator.start()
+    contract.until_holds("Provisioned")
+    assert (len(site.sim.vms()), len(contract.slots())) == (1, 1)
+
+
+@pytest.mark.parametrize("how", ["killed", "answer-lost"])
+def test_a_clone_that_the_token_sees_is_ended_with_its_contract(market: Market, how: str) -> None:
+    site = market.site(own=True, sim={"clone_seconds": 60})
+    site.sim.see_all()
+    site.until_pool_warns("ExcessPrivilege")
+    act = {"delay": {"ms": 1}} if how == "killed" else "drop_after"
+    fault = site.sim.fault(act, method="POST", path=CLONE)
+    contract = market.tenant().rent(site)
+    until("the clone is asked for", lambda: site.sim.faults_met(fault))
+    if how == "killed":
+        site.operator.kill()
+        contract.cancel()
+        site.operator.start()
+    else:
+        contract.cancel()
+    contract.until_clean()
+    assert site.sim.vms() == []
+
+
 @pytest.mark.parametrize("point", ENDING)
 def test_killed_while_removing_a_machine_removes_it(market: Market, point: str) -> None:
     site = market.site(own=True, sim={"destroy_seconds": 1})

@@ -7,7 +7,7 @@ import pytest
 from decent.cluster import condition
 from decent.contract import Contract, phase
 from decent.market import Market
-from decent.simulator import CLONE, CONFIG, Simulator
+from decent.simulator import CLONE, CONFIG, START, Simulator
 from decent.site import Site
 from decent.wait import steady, until
 
@@ -150,6 +150,20 @@ def test_blindness_while_configuring_makes_no_second_vm(market: Market, how: str
     until("it is being configured", lambda: site.sim.faults_met(held))
     blind(site, contract.vm()["vmid"], how)
     made_once(site, contract, how)
+
+
+def test_a_vm_seen_once_is_not_taken_for_anothers_after_a_restart(market: Market) -> None:
+    site = market.site(own=True)
+    ends = {"fail_task": {"exitstatus": "bridge 'vmbr1' does not exist"}}
+    missing = site.sim.fault(ends, method="POST", path=START, count=0)
+    contract = market.tenant().rent(site)
+    contract.until_reason("TaskFailed")
+    assert site.sim.faults_met(missing)
+    site.operator.kill()
+    blind(site, contract.vm()["vmid"], "taken-out-of-the-pool")
+    site.operator.start()
+    site.sim.clear_faults()
+    made_once(site, contract, "taken-out-of-the-pool")
 
 
 def made_once(site: Site, contract: Contract, how: str) -> None:

@@ -265,6 +265,28 @@ def test_a_deaf_guest_is_stopped_in_the_end(market: Market) -> None:
     contract.until_clean()
 
 
+def test_a_deaf_guest_is_switched_off_when_its_tenant_asks(market: Market) -> None:
+    site = market.site(agent=True)
+    contract = market.tenant().rent(site)
+    contract.until_holds("Ready")
+    site.sim.change_vm(contract.vm()["vmid"], deaf=True)
+    contract.patch(powerState="Stopped")
+    contract.until_state("Paused")
+    assert contract.vm()["status"] == "stopped"
+
+
+def test_a_machine_stopped_before_it_was_reached_says_who_starts_it(market: Market) -> None:
+    site = market.site(agent=True)
+    contract = market.tenant().rent(site, powerState="Stopped")
+    contract.until_holds("Provisioned")
+    waiting = contract.until_reason("Stopped")
+    assert waiting["actor"] == "Tenant"
+    assert "powerState to Running" in waiting["nextStep"]
+    assert contract.vm()["status"] == "stopped"
+    contract.patch(powerState="Running")
+    contract.until_holds("Ready")
+
+
 def test_changed_keys_reach_the_vms_configuration(market: Market) -> None:
     site = market.site(agent=True)
     contract = market.tenant().rent(site)
