@@ -16,6 +16,8 @@ pub const MACHINE_DELETION: &str = "machine-deletion.decent-cloud.org";
 pub const PROVIDER_HANDS: &str = "provider-hands.decent-cloud.org";
 /// Name of the policy that says what of a Machine's status a provider may change.
 pub const PROVIDER_DECISION: &str = "provider-decision.decent-cloud.org";
+/// Name of the policy that keeps a tenant from letting go of a Contract before its Machine knows.
+pub const TENANT_HANDS: &str = "tenant-hands.decent-cloud.org";
 const SAYS: &str = "a provider changes annotations of Slots and Machines, and status.decision and status.decisionMessage \
                     of Machines; the rest is the operator's";
 
@@ -25,7 +27,12 @@ pub type Policy = (ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding);
 /// Every policy.
 #[must_use]
 pub fn all() -> Vec<Policy> {
-    vec![machine_deletion(), provider_hands(), provider_decision()]
+    vec![
+        machine_deletion(),
+        provider_hands(),
+        provider_decision(),
+        tenant_hands(),
+    ]
 }
 
 /// Refuses to delete a Machine whose teardown is not finished: its VM would be left behind.
@@ -61,7 +68,7 @@ const OPERATORS: &[&str] = &[
 pub fn provider_hands() -> Policy {
     let spec = ValidatingAdmissionPolicySpec {
         match_constraints: Some(on(&["UPDATE"], &["slots", "machines", "machines/status"])),
-        match_conditions: Some(by_a_provider()),
+        match_conditions: Some(by("provider")),
         validations: Some(vec![
             validation("object.spec == oldObject.spec", SAYS),
             validation(
@@ -88,19 +95,35 @@ pub fn provider_decision() -> Policy {
     let kept: Vec<String> = OPERATORS.iter().map(same).collect();
     let spec = ValidatingAdmissionPolicySpec {
         match_constraints: Some(on(&["UPDATE"], &["machines", "machines/status"])),
-        match_conditions: Some(by_a_provider()),
+        match_conditions: Some(by("provider")),
         validations: Some(vec![validation(&kept.join(" && "), SAYS)]),
         ..ValidatingAdmissionPolicySpec::default()
     };
     policy(PROVIDER_DECISION, spec)
 }
 
-fn by_a_provider() -> Vec<MatchCondition> {
-    let expression =
-        "request.userInfo.username == 'system:serviceaccount:' + request.namespace + ':provider'";
+/// A Contract without its finalizer could vanish while its machine goes on.
+#[must_use]
+pub fn tenant_hands() -> Policy {
+    let spec = ValidatingAdmissionPolicySpec {
+        match_constraints: Some(on(&["UPDATE"], &["contracts"])),
+        match_conditions: Some(by("tenant")),
+        validations: Some(vec![validation(
+            "object.metadata.?finalizers == oldObject.metadata.?finalizers",
+            "the finalizers of a Contract are the operator's: its machine is ended first; to end it, cancel or delete it",
+        )]),
+        ..ValidatingAdmissionPolicySpec::default()
+    };
+    policy(TENANT_HANDS, spec)
+}
+
+/// Requests of the account that people of this side work with in their namespace.
+fn by(side: &str) -> Vec<MatchCondition> {
     vec![MatchCondition {
-        name: "by-a-provider".into(),
-        expression: expression.into(),
+        name: format!("by-a-{side}"),
+        expression: format!(
+            "request.userInfo.username == 'system:serviceaccount:' + request.namespace + ':{side}'"
+        ),
     }]
 }
 

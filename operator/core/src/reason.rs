@@ -65,6 +65,7 @@ reasons! {
     PriceInvalid, Provider, "The Offering's price cannot be used.";
     InvalidKey, Tenant, "An SSH key cannot be used.";
     WaitingForMachine, Nobody, "The provider's half has not been looked at yet.";
+    ContractGone, Market, "The Contract of a machine is gone though nothing ended it.";
     MachineLost, Market, "The provider's half has vanished without a teardown.";
     Scheduled, Nobody, "Node, storage and Slot are fixed.";
     WaitingForCapacity, Provider, "Nothing free fits; it waits in order of arrival.";

@@ -10,6 +10,7 @@ pub mod error;
 pub mod index;
 pub mod labels;
 pub mod offering;
+mod ownerless;
 pub mod pace;
 pub mod provider;
 pub mod reap;

@@ -1,4 +1,5 @@
-//! Deletes Machines that have ended once their last Slot rests, whether or not their Contract still exists.
+//! Deletes Machines that have ended once their last Slot rests, whether or not their Contract still exists, and has
+//! those looked after that lost theirs.
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use super::{
     error::{at, policy},
     key,
     labels::{Controller, Outcome, Step},
+    ownerless::look_after,
     status::api,
 };
 use crate::{
@@ -57,12 +59,12 @@ fn of_slot(guard: &Guarded<Slot>) -> Option<ObjectRef<Guarded<Machine>>> {
 
 async fn reconcile(guard: Arc<Guarded<Machine>>, shared: Arc<Shared>) -> Result<Action, Error> {
     let machine = guarded::decoded(&guard).map_err(|source| Error::Undecodable { source })?;
-    if machine
-        .status
-        .as_ref()
-        .is_none_or(|status| status.ended.is_none())
-    {
+    let ended = machine.status.as_ref().is_some_and(|s| s.ended.is_some());
+    if !ended && machine.spec.teardown.is_some() {
         return Ok(Action::await_change());
+    }
+    if !ended {
+        return look_after(&shared, machine).await;
     }
     let mut measure = shared.ctx.reconciles.measure(Controller::Reaper);
     measure.outcome(Outcome::Failed);

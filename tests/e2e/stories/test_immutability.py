@@ -30,6 +30,13 @@ def test_a_contracts_terms_are_fixed(contract: Contract) -> None:
     refused(lambda: contract.patch(payment={"method": "Test"}), "spec.payment", "is immutable")
 
 
+def test_a_tenant_does_not_let_go_of_a_contract_before_its_machine_is_ended(contract: Contract) -> None:
+    bare = {"metadata": {"finalizers": None}}
+    with pytest.raises(Refused, match="to end it, cancel or delete it") as caught:
+        contract.tenant.patch("contracts", contract.namespace, contract.name, bare)
+    assert caught.value.code == 403
+
+
 def test_extensions_are_only_added(contract: Contract) -> None:
     contract.patch(extendHours=[10])
     contract.patch(extendHours=[10, 20])

@@ -290,3 +290,27 @@ def test_the_hub_leaves_a_provider_with_its_own_operator_alone(private: Private)
     contract = private.tenant().rent(site)
     contract.until_holds("Accepted")
     steady("the hub never calls its Proxmox", lambda: site.sim.requests() == [], 3)
+
+
+def test_a_machine_whose_contract_vanished_goes_on_until_a_person_or_the_time_ends_it(private: Private) -> None:
+    operator = private.operator()
+    site = private.site()
+    contract = private.tenant().rent(site)
+    contract.until_holds("Provisioned")
+    name, mark = contract.machine_name, site.sim.mark()
+    operator.kill()
+    at = ("contracts", contract.namespace, contract.name)
+    site.cluster.patch(*at, {"metadata": {"finalizers": None}})
+    site.cluster.delete(*at)
+    operator.start()
+
+    def annotations() -> dict:
+        return site.cluster.get("machines", site.namespace, name)["metadata"].get("annotations", {})
+
+    until("it is marked", lambda: "decent-cloud.org/ownerless-since" in annotations())
+    steady("it is left alone", lambda: site.sim.changes(mark) == [], 3)
+    assert site.sim.vms()[0]["status"] == "running"
+    ends = {"metadata": {"annotations": {"decent-cloud.org/end-ownerless": "true"}}}
+    site.cluster.patch("machines", site.namespace, name, ends)
+    until("its VM is gone", lambda: site.sim.vms() == [])
+    until("it is gone", lambda: site.machines() == [])

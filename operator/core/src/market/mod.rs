@@ -7,6 +7,7 @@ pub mod keys;
 pub mod names;
 pub mod offering;
 pub mod owner;
+pub mod ownerless;
 pub mod provider;
 pub mod reap;
 
