@@ -56,6 +56,7 @@ _build:
 _tests *ARGS: && (_stories ARGS)
     cargo test --quiet --workspace --features {{ features }} --lib --bins --tests -- --include-ignored
     cargo test --quiet --workspace --features {{ features }} --doc
+    cargo test --quiet --workspace --lib p94_a_release
 
 # Goes on after a fault that breaks stories, and fails in the end.
 _faults *ARGS:

@@ -108,3 +108,24 @@ pub struct DevArgs {
     #[arg(long)]
     pub allow_loopback_endpoints: bool,
 }
+
+#[cfg(all(test, not(feature = "dev-flags")))]
+mod release_tests {
+    //! What a released operator refuses to be told.
+
+    use clap::{Parser, error::ErrorKind};
+
+    use super::Args;
+
+    #[test]
+    fn p94_a_release_takes_no_switches_of_development() {
+        for switch in [
+            "--allow-test-payment",
+            "--contract-hour=1s",
+            "--allow-loopback-endpoints",
+        ] {
+            let refused = Args::try_parse_from(["operator", "--controllers", "market", switch]).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::UnknownArgument, "{switch}: {refused}");
+        }
+    }
+}

@@ -20,7 +20,6 @@ pub mod leader;
 pub mod managers;
 pub mod metrics;
 pub mod ready;
-pub mod secret;
 pub mod server_clock;
 pub mod tasks;
 pub mod telemetry;

@@ -41,30 +41,9 @@ pub struct Args {
     /// Adds the storage `shared`, which all nodes have in common.
     #[arg(long)]
     shared_storage: bool,
-    /// Seconds of a linked clone: a number, or two as in 0.2..0.6 between which each task draws its own; so all of these.
-    #[arg(long, default_value = "0.19..0.25")]
-    clone_seconds: Span,
-    /// Seconds of a full clone.
-    #[arg(long, default_value = "0.29..0.31")]
-    full_clone_seconds: Span,
-    /// Seconds of a start.
-    #[arg(long, default_value = "0.9")]
-    start_seconds: Span,
-    /// Seconds of a stop.
-    #[arg(long, default_value = "0.3")]
-    stop_seconds: Span,
-    /// Seconds of a shutdown.
-    #[arg(long, default_value = "1")]
-    shutdown_seconds: Span,
-    /// Seconds of a removal.
-    #[arg(long, default_value = "0.1")]
-    destroy_seconds: Span,
-    /// Seconds of a resize.
-    #[arg(long, default_value = "0.05")]
-    resize_seconds: Span,
-    /// Seconds from a guest's end until the event daemon looks after it and, if it runs again, locks it for 30 s.
-    #[arg(long, default_value = "0.3..1.2")]
-    cleanup_seconds: Span,
+    /// How long work takes.
+    #[command(flatten)]
+    durations: DurationArgs,
     /// Seconds until the others notice that a node died.
     #[arg(long, default_value = "13", value_parser = seconds)]
     death_notice: Duration,
@@ -103,6 +82,50 @@ pub struct Args {
     pub log: String,
 }
 
+/// How long work takes.
+#[derive(Debug, clap::Args)]
+struct DurationArgs {
+    /// Seconds of a linked clone: a number, or two as in 0.2..0.6 between which each task draws its own; so all of these.
+    #[arg(long = "clone-seconds", default_value = "0.19..0.25")]
+    clone: Span,
+    /// Seconds of a full clone.
+    #[arg(long = "full-clone-seconds", default_value = "0.29..0.31")]
+    full_clone: Span,
+    /// Seconds of a start.
+    #[arg(long = "start-seconds", default_value = "0.9")]
+    start: Span,
+    /// Seconds of a stop.
+    #[arg(long = "stop-seconds", default_value = "0.3")]
+    stop: Span,
+    /// Seconds of a shutdown.
+    #[arg(long = "shutdown-seconds", default_value = "1")]
+    shutdown: Span,
+    /// Seconds of a removal.
+    #[arg(long = "destroy-seconds", default_value = "0.1")]
+    destroy: Span,
+    /// Seconds of a resize.
+    #[arg(long = "resize-seconds", default_value = "0.05")]
+    resize: Span,
+    /// Seconds from a guest's end until the event daemon looks after it and, if it runs again, locks it for 30 s.
+    #[arg(long = "cleanup-seconds", default_value = "0.3..1.2")]
+    cleanup: Span,
+}
+
+impl From<DurationArgs> for Durations {
+    fn from(args: DurationArgs) -> Self {
+        Self {
+            clone: args.clone,
+            full_clone: args.full_clone,
+            start: args.start,
+            stop: args.stop,
+            shutdown: args.shutdown,
+            destroy: args.destroy,
+            resize: args.resize,
+            cleanup: args.cleanup,
+        }
+    }
+}
+
 /// What started guests are.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum GuestKind {
@@ -138,14 +161,7 @@ impl Args {
             memory,
             disk,
             shared_storage,
-            clone_seconds,
-            full_clone_seconds,
-            start_seconds,
-            stop_seconds,
-            shutdown_seconds,
-            destroy_seconds,
-            resize_seconds,
-            cleanup_seconds,
+            durations,
             death_notice,
             stats_lag,
             auth_delay,
@@ -160,16 +176,6 @@ impl Args {
             ready_file: _,
             log: _,
         } = self;
-        let durations = Durations {
-            clone: clone_seconds,
-            full_clone: full_clone_seconds,
-            start: start_seconds,
-            stop: stop_seconds,
-            shutdown: shutdown_seconds,
-            destroy: destroy_seconds,
-            resize: resize_seconds,
-            cleanup: cleanup_seconds,
-        };
         SimConfig {
             listen,
             control,
@@ -179,7 +185,7 @@ impl Args {
             memory,
             disk,
             shared_storage,
-            durations,
+            durations: durations.into(),
             death_notice,
             stats_lag,
             auth_delay,

@@ -4,7 +4,6 @@
 //! accepts(&ns, &contract()).await;
 //! rejects(&ns, &contract_of(0)).await.at("spec.hours").saying("at least 1");
 //! rejects_change(&ns, &old, &new).await.at("spec.offeringRef");
-//! rejects_status(&ns, &machine, &running, &pending).await;
 //! ```
 //!
 //! Objects are sent as they serialise, with strict field validation; a `json!` value states what no type can.
@@ -105,20 +104,6 @@ pub async fn rejects_change(ns: &TestNamespace, old: &impl Serialize, new: &impl
     refused(&new, change(ns, &placed(ns, old), &new).await)
 }
 
-/// The status may not go from `before` (null: none yet) to `after`. Stores the object with `before`.
-///
-/// # Panics
-/// When the API server accepts the change.
-pub async fn rejects_status(
-    ns: &TestNamespace,
-    object: &impl Serialize,
-    before: &Value,
-    after: &Value,
-) -> Refusal {
-    let object = placed(ns, object);
-    refused(after, status_change(ns, &object, before, after).await)
-}
-
 /// The API server's word; the outer error says that there was none.
 type Verdict = Result<Result<Value, Refusal>>;
 
@@ -158,18 +143,6 @@ async fn change(ns: &TestNamespace, old: &Value, new: &Value) -> Verdict {
     send(ns, Method::PUT, &path, &at_version(new, &stored), true).await
 }
 
-async fn status_change(ns: &TestNamespace, object: &Value, before: &Value, after: &Value) -> Verdict {
-    let mut now = stored(ns, object).await?;
-    let path = format!("{}/status", paths(ns, object).await?.1);
-    if !before.is_null() {
-        let set = send(ns, Method::PUT, &path, &with_status(&now, before), false).await?;
-        now = set.map_err(|refusal| {
-            anyhow::anyhow!("the state before can't be set: {}", refusal.status.message)
-        })?;
-    }
-    send(ns, Method::PUT, &path, &with_status(&now, after), true).await
-}
-
 /// The stored object of this name; stored now if there is none.
 async fn stored(ns: &TestNamespace, object: &Value) -> Result<Value> {
     let (_, path) = paths(ns, object).await?;
@@ -190,12 +163,6 @@ fn at_version(new: &Value, stored: &Value) -> Value {
     let mut new = new.clone();
     new["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"].clone();
     new
-}
-
-fn with_status(object: &Value, status: &Value) -> Value {
-    let mut object = object.clone();
-    object["status"] = status.clone();
-    object
 }
 
 /// Addresses of the object's collection and of the object itself.

@@ -265,12 +265,10 @@ impl Hands<'_> {
         let guest = read_config(self.pve, proof.node(), proof.vmid())
             .await
             .map_err(Failed::of(step))?;
-        match guest.map(|g| Ownership::prove(&g, proof.stamp())) {
-            Some(Ok(_)) => Ok(()),
-            _ => {
-                let text = format!("VMID {} stopped being ours between two calls", proof.vmid());
-                Err(Failed::new(step, Class::Conflict, text))
-            }
+        if guest.is_some_and(|g| Ownership::prove(&g, proof.stamp()).is_ok()) {
+            return Ok(());
         }
+        let text = format!("VMID {} stopped being ours between two calls", proof.vmid());
+        Err(Failed::new(step, Class::Conflict, text))
     }
 }

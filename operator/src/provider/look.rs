@@ -85,6 +85,7 @@ pub async fn look(scope: &Scope<'_>, memory: &mut Remembered, now: Timestamp) ->
 }
 
 /// No usable answer: the VM may be there or not.
+#[must_use]
 pub fn no_answer(e: &dc_proxmox::Error) -> Why {
     Why::NoAnswer {
         class: e.class(),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, until};
 
 #[tokio::test]
 async fn the_log_tells_each_request_without_secrets() {
@@ -83,16 +83,14 @@ async fn while_connections_are_refused_open_ones_are_cut_and_then_all_is_well_ag
     rig.control("POST", "/refuse-connections", json!({"on": true}))
         .await;
     let url = format!("{}/api2/json/version", rig.sim.url);
-    let refused = loop {
-        match rig.client.get(&url).send().await {
-            Err(error) if error.is_connect() => break error,
-            _ => tokio::time::sleep(Duration::from_millis(5)).await,
-        }
-    };
-    assert!(refused.is_connect());
+    let ask = async || rig.client.get(&url).send().await;
+    until("a refused connection", async || {
+        ask().await.err().filter(reqwest::Error::is_connect)
+    })
+    .await;
     rig.control("POST", "/refuse-connections", json!({"on": false}))
         .await;
-    while rig.client.get(&url).send().await.is_err() {}
+    until("a connection", async || ask().await.ok()).await;
     rig.call("GET", "/version", &[]).await.data();
 }
 

@@ -10,6 +10,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::rig::until;
+
 /// How often it is killed.
 const ROUNDS: u32 = 12;
 /// The seed of the moments at which it is killed; printed by a failing assertion.
@@ -125,13 +127,11 @@ impl Known {
             "{notes} is none of {expected:?}"
         );
         self.notes = notes;
-        for _ in 0..500 {
+        until("all tasks have ended", async || {
             let running = life.read("/nodes/pve2/tasks?source=active").await;
-            if running.as_array().unwrap().is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            running.as_array().unwrap().is_empty().then_some(())
+        })
+        .await;
         for (newid, upid) in &self.clones {
             let status = life.read(&format!("/nodes/pve2/tasks/{upid}/status")).await;
             assert_eq!(status["exitstatus"], "OK", "{newid}");

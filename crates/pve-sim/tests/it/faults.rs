@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, until};
 
 const CLONE: &str = "/nodes/pve1/qemu/9000/clone";
 
@@ -43,13 +43,11 @@ async fn a_lost_task_has_done_its_work_and_is_known_to_nobody() {
     rig.fault(json!({"path": CLONE}), json!("lose_task")).await;
     let upid = begin_clone(&rig, "200").await;
     let path = format!("/nodes/pve1/tasks/{}/status", upid.as_str().unwrap());
-    let lost = loop {
+    let lost = until("the task is lost", async || {
         let got = rig.root("GET", &path, &[]).await;
-        if got.status != 200 {
-            break got;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    };
+        (got.status != 200).then_some(got)
+    })
+    .await;
     assert_eq!(
         (lost.status, &lost.body["errors"]["upid"]),
         (400, &json!("no such task"))

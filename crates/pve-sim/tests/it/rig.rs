@@ -1,7 +1,7 @@
 //! A simulator of its own for each test, with a client for its API and its control port.
 
 use std::sync::Once;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pve_sim::{Durations, Sim, SimConfig, SimHandle};
 use reqwest::{Certificate, Client, Method};
@@ -136,13 +136,12 @@ impl Rig {
         let upid = upid.as_str().expect("a UPID");
         let node = upid.split(':').nth(1).unwrap();
         let path = format!("/nodes/{node}/tasks/{upid}/status");
-        loop {
+        until(&format!("the end of {upid}"), async || {
             let status = self.root("GET", &path, &[]).await.data();
-            if status["status"] == "stopped" {
-                return status["exitstatus"].as_str().unwrap().to_owned();
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+            let ended = status["status"] == "stopped";
+            ended.then(|| status["exitstatus"].as_str().unwrap().to_owned())
+        })
+        .await
     }
 
     /// A good call that starts a task; its exit status.
@@ -182,5 +181,17 @@ pub async fn got(response: reqwest::Response) -> Got {
         status: status.as_u16(),
         reason,
         body: serde_json::from_str(&text).unwrap_or(Value::Null),
+    }
+}
+
+/// Asks again until there is an answer, for half a minute.
+pub async fn until<T>(what: &str, probe: impl AsyncFn() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30), "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -48,6 +48,7 @@ impl Site<'_> {
 
     /// Whether its node is lost. Positive evidence only: a fresh picture of a cluster with quorum that has called the
     /// node offline all the time.
+    #[must_use]
     pub fn lost(&self, config: &ProviderConfig, now: Timestamp) -> bool {
         self.pool.inventory().is_some_and(|seen| {
             let fresh = now.duration_since(seen.seen) <= config.tick_interval.saturating_mul(3);

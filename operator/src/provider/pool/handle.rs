@@ -113,12 +113,6 @@ impl PoolHandle {
         }
     }
 
-    /// Whether it takes machines now.
-    #[must_use]
-    pub fn readiness(&self) -> Readiness {
-        self.link.readiness()
-    }
-
     /// The last picture of the cluster.
     #[must_use]
     pub fn inventory(&self) -> Option<Arc<Inventory>> {

@@ -29,12 +29,6 @@ impl Inventory {
         self.resources.vm(vmid)
     }
 
-    /// Whether a majority of the nodes agrees, as far as the token may see.
-    #[must_use]
-    pub fn quorate(&self) -> bool {
-        self.cluster.as_ref().is_some_and(|cluster| cluster.quorate)
-    }
-
     /// Whether the cluster sees the node.
     #[must_use]
     pub fn online(&self, node: &str) -> bool {
@@ -182,6 +176,10 @@ mod tests {
         let lost = (Resources::default(), Some(cluster(false, &[("pve2", false)])));
         assert_eq!(dated(lost, None, at(10)).offline_since("pve2"), None);
         let blind = (Resources::default(), None);
-        assert!(!dated(blind, None, at(10)).quorate());
+        assert!(
+            dated(blind, None, at(10))
+                .cluster
+                .is_none_or(|cluster| !cluster.quorate)
+        );
     }
 }
