@@ -23,8 +23,9 @@ use operator_core::provider::{
 
 use super::{
     failed::Failed,
-    look::{self, node_name, read_config},
+    look,
     memory::{Remembered, Task},
+    read::{node_name, read_config},
 };
 
 /// Longest wait inside a pass for one task; longer ones are looked at again by a later pass.

@@ -9,6 +9,7 @@ pub mod machine;
 pub mod memory;
 pub mod objects;
 pub mod pool;
+pub mod read;
 pub mod slot;
 
 use std::{future::Future, sync::Arc};

@@ -99,6 +99,10 @@ FAULTS: dict[str, Fault] = {
     "storage-disabled": one(
         "storage", switch("PATCH", "/storages/local", {"enabled": False}, {"enabled": True}, 2500, nth=15)
     ),
+    "storage-dead": one(
+        "storage",
+        switch("PATCH", "/storages/local", {"health": "dead"}, {"health": "fine"}, 3000, method="POST", path=CLONE),
+    ),
     "bridge-missing": one("start-time errors", failing("bridge 'vmbr1' does not exist", method="POST", path=START)),
     "digest-stale": one(
         "start-time errors",

@@ -118,7 +118,22 @@ def test_stale_lists_make_no_second_vm(market: Market) -> None:
     ends_in_one_running_vm(market, market.site())
 
 
-@pytest.mark.parametrize("name", ["storage-full", "storage-unmounted", "storage-locked"])
+@pytest.mark.parametrize("name", ["storage-full", "storage-unmounted", "storage-locked", "storage-dead"])
 def test_a_storage_that_fails_once_is_used_again(market: Market, name: str) -> None:
     market.fault = FAULTS[name]
     ends_in_one_running_vm(market, market.site())
+
+
+@pytest.mark.parametrize("version", ["8.4", "8.3", "7.4"])
+def test_p38_an_older_proxmox_makes_machines_too(market: Market, version: str) -> None:
+    ends_in_one_running_vm(market, market.site(sim={"pve_version": version}))
+
+
+def test_a_burst_at_a_daemon_with_three_slow_workers_is_served(market: Market) -> None:
+    site = market.site()
+    site.sim.fault({"delay": {"ms": 150}}, count=0)
+    tenant = market.tenant()
+    contracts = [tenant.rent(site, name=f"web-{n}") for n in range(8)]
+    for contract in contracts:
+        contract.until_holds("Provisioned", timeout=90)
+    assert len(site.sim.vms()) == len(contracts)

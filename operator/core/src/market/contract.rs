@@ -195,3 +195,7 @@ mod law_tests;
 #[cfg(test)]
 #[path = "contract/table_tests.rs"]
 mod table_tests;
+
+#[cfg(test)]
+#[path = "contract/ending_tests.rs"]
+mod ending_tests;

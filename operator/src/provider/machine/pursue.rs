@@ -36,10 +36,11 @@ use crate::provider::{
     act::{Drive, Hands, TASK_BUDGET},
     error::Error,
     failed::Failed,
-    look::{Scope, look, no_answer, read_firewall},
+    look::{Scope, look, no_answer},
     memory::{Remembered, Task},
     objects::Identity,
     pool::PoolHandle,
+    read::read_firewall,
     slot::setting,
 };
 

@@ -1,7 +1,7 @@
 //! One pass over a Pool: look at the cluster as far as that is due, judge, tell those machines that should be looked at,
 //! store the status.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crds::{Gateway, Machine, Pool, Slot, pool::ClusterIdentity};
 use dc_proxmox::Admission;
@@ -27,7 +27,7 @@ use super::{
     deviations::{Told, deviating},
     handle::PoolHandle,
     inventory::{Inventory, identity, permitted},
-    orphans::orphans,
+    orphans::Orphans,
     probe::probe,
     registry::Entry,
     store, world,
@@ -53,7 +53,7 @@ pub struct Work {
     looked: Option<Duration>,
     generation: Option<i64>,
     unanswered_since: Option<Timestamp>,
-    unclaimed: BTreeSet<u32>,
+    strays: Orphans,
     orphans: Option<Vec<String>>,
     told: Told,
 }
@@ -171,7 +171,7 @@ impl Pass<'_> {
             shown.cluster = prints.into_iter().chain(named(&inventory)).collect();
         });
         let claimed = world::claimed_vmids(&self.pools.stores, &self.namespace);
-        work.orphans = Some(orphans(&connected.pve, &inventory, &claimed, &mut work.unclaimed).await);
+        work.orphans = Some(work.strays.look(&connected.pve, &inventory, &claimed).await);
         Ok(Contact::Answered(Box::new(answered)))
     }
 

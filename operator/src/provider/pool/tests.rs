@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::{
     connect::{Connected, client, failed},
     handle::{Link, PoolHandle},
-    orphans::orphans,
+    orphans::Orphans,
     probe::probe,
 };
 
@@ -348,9 +348,9 @@ async fn a_stamped_vm_that_no_slot_claims_is_named_at_the_second_look() {
     }
     let connected = bed.connected().await;
     let inventory = bed.handle(&connected).fresh(Duration::ZERO).await.unwrap();
-    let (claimed, mut before) = (BTreeSet::from([10_001]), BTreeSet::new());
-    let first = orphans(&connected.pve, &inventory, &claimed, &mut before).await;
-    let second = orphans(&connected.pve, &inventory, &claimed, &mut before).await;
+    let (claimed, mut orphans) = (BTreeSet::from([10_001]), Orphans::default());
+    let first = orphans.look(&connected.pve, &inventory, &claimed).await;
+    let second = orphans.look(&connected.pve, &inventory, &claimed).await;
     assert!(first.is_empty());
     assert_eq!(second.len(), 1);
     assert!(

@@ -96,6 +96,12 @@ pub(super) fn blame(facts: &Facts<'_>) -> Wait {
             format!("{}.", error.text),
             hindrance.next_step,
         ),
+        // A node that failed is avoided, so the failure is why nothing is left.
+        Some(error) if hindrance.reason == Reason::WaitingForCapacity => Wait::new(
+            reason(&error.reason),
+            format!("{}. After that: {}", error.text, hindrance.message),
+            hindrance.next_step,
+        ),
         Some(error) if hindrance.actor == Actor::Nobody => Wait {
             message: format!("{} Before that: {}.", hindrance.message, error.text),
             ..hindrance

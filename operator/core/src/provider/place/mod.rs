@@ -144,4 +144,6 @@ pub enum Placement {
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;
