@@ -35,16 +35,13 @@ pub fn authenticate(
     let Some(cookie) = header(COOKIE.as_str()).and_then(ticket_of) else {
         return Err(Fault::bare(401, "No ticket"));
     };
+    let refused = || Fault::bare(401, refused_login::reason_of_cookie(world));
     let user = ticket::user_of(world, &cookie).ok_or_else(refused)?;
     let csrf = header("CSRFPreventionToken").unwrap_or_default();
     if method != "GET" && !ticket::is_csrf(world, &user, csrf) {
         return Err(Fault::bare(401, "Permission denied - invalid csrf token"));
     }
     Ok(Principal { user, token: None })
-}
-
-fn refused() -> Fault {
-    Fault::bare(401, "Authentication failed!")
 }
 
 /// The ticket among the cookies.

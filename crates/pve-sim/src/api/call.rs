@@ -62,6 +62,9 @@ impl Call<'_> {
 
     /// Asks for one of these privileges on a path.
     pub fn need(&self, path: &str, privileges: &[&str]) -> Result<(), Fault> {
+        if !is_path_of_rights(path) {
+            return Err(Fault::denied("", privileges));
+        }
         let held = self.world.access.privileges(self.who, path, &self.world.pools);
         if privileges.iter().any(|privilege| held.contains_key(*privilege)) {
             return Ok(());
@@ -124,6 +127,12 @@ impl Call<'_> {
         let why = Refusal::no_cluster_lock(file);
         Err(Fault::died(format!("{act} failed: {why}")).held(PATIENCE))
     }
+}
+
+/// Whether rights can be looked up on a path; nobody has any on one with other characters, which is then not named.
+fn is_path_of_rights(path: &str) -> bool {
+    path.chars()
+        .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
 }
 
 /// The node whose daemon is busy with a call, if one is; `path` starts behind /api2/json.

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::model::task::Task;
+
 use super::call::Call;
 use super::reply::{Answer, Fault, Reply};
 
@@ -63,8 +65,31 @@ pub fn tasks(call: &mut Call<'_>) -> Reply {
             .newest()
             .filter(|task| task.upid.node == *node)
             .take(SHOWN);
-        list.extend(here.map(|task| task.before(state.died).listed_in_cluster()));
+        let here: Vec<Task> = here.map(|task| task.before(state.died)).collect();
+        let unsaved = unsaved(&here).map(|task| task.upid.text());
+        list.extend(here.iter().map(|task| {
+            let mut entry = task.listed_in_cluster();
+            if unsaved
+                .as_ref()
+                .is_some_and(|upid| entry["upid"] == upid.as_str())
+            {
+                entry["saved"] = Value::from(1);
+            }
+            entry
+        }));
     }
     list.sort_by_key(|task| std::cmp::Reverse(task["starttime"].as_u64()));
     Answer::of(list)
+}
+
+/// The last task of a node that ended, until another one begins: its mark is a number, which is then written down as
+/// text.
+fn unsaved(tasks: &[Task]) -> Option<&Task> {
+    let ended = |task: &&Task| task.end.is_some();
+    let last = tasks.iter().filter(ended).max_by_key(|task| {
+        let at = task.end.as_ref().map(|end| end.at);
+        (at, task.upid.pstart)
+    })?;
+    let after = |task: &Task| task.end.is_none() || task.upid.pstart > last.upid.pstart;
+    (!tasks.iter().any(after)).then_some(last)
 }

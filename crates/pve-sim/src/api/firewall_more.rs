@@ -8,7 +8,7 @@ use super::call::Call;
 use super::firewall::{file, take, write};
 use super::ipset::ip_version;
 use super::reply::{Answer, Fault, Reply};
-use super::rules::MACROS;
+use super::rules;
 
 /// GET …/firewall/aliases
 pub fn aliases(call: &mut Call<'_>) -> Reply {
@@ -105,12 +105,8 @@ pub fn node_options(_call: &mut Call<'_>) -> Reply {
 
 /// GET /cluster/firewall/macros
 pub fn macros(_call: &mut Call<'_>) -> Reply {
-    Answer::of(
-        MACROS
-            .iter()
-            .map(|name| json!({"macro": name, "descr": name}))
-            .collect::<Vec<_>>(),
-    )
+    let list = rules::macros().map(|(name, purpose)| json!({"macro": name, "descr": purpose}));
+    Answer::of(list.collect::<Vec<_>>())
 }
 
 /// What the datacenter has none of: groups, rules, sets and aliases of its firewall, HA resources, virtual networks.

@@ -37,8 +37,10 @@ pub fn get(call: &mut Call<'_>) -> Reply {
 
 /// PUT …/cloudinit: writes the image anew, which a start does anyway.
 pub fn put(call: &mut Call<'_>) -> Reply {
+    let (node, vmid) = (call.node(), call.vmid());
     call.vm()?;
-    call.world.check_flock(call.vmid()).map_err(sync)?;
+    call.world.check_flock(vmid).map_err(sync)?;
+    call.world.vm_mut(&node, vmid).map_err(sync)?.outdated = None;
     Answer::null()
 }
 

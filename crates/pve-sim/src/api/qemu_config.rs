@@ -6,6 +6,7 @@ use crate::model::change::{self, Change, is_known_key};
 use crate::model::config::{VmConfig, is_disk_key, shown_value};
 use crate::model::privileges::{Needs, needed_for};
 use crate::model::refusal::Refusal;
+use crate::model::storage::split_volid;
 use crate::model::values::{are_ssh_keys, parse_net};
 use crate::model::work::{self, ConfigJob, Job, ResizeJob};
 
@@ -103,7 +104,7 @@ fn prepare(call: &Call<'_>) -> Result<Change, Fault> {
     if change.set.is_empty() && change.delete.is_empty() && params.filled("revert").is_none() {
         return Err(Fault::died("no options specified"));
     }
-    check_values(&change)?;
+    check_values(call, &change)?;
     check_deletes(&change)?;
     let none = VmConfig::default();
     check_privileges(call, call.vm().map_or(&none, |vm| &vm.config), &change)?;
@@ -116,15 +117,22 @@ fn prepare(call: &Call<'_>) -> Result<Change, Fault> {
 }
 
 /// Checks that no form can express.
-pub fn check_values(change: &Change) -> Result<(), Fault> {
+pub fn check_values(call: &Call<'_>, change: &Change) -> Result<(), Fault> {
     if change.set.get("sshkeys").is_some_and(|keys| !are_ssh_keys(keys)) {
         return Err(Fault::died("SSH public key validation error"));
     }
     if let Some(script) = change.set.get("hookscript") {
-        return Err(Fault::param(
-            "hookscript",
-            format!("script '{script}' does not exist\n"),
-        ));
+        let (storage, name) = split_volid(script).unwrap_or_default();
+        let storage = call.world.storages.get(storage);
+        let there =
+            storage.is_some_and(|storage| storage.files(call.segment("node")).any(|(file, _)| file == name));
+        // No call can make a file one that may be executed.
+        let wrong = if there {
+            "is not executable"
+        } else {
+            "does not exist"
+        };
+        return Err(Fault::param("hookscript", format!("script '{script}' {wrong}\n")));
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ pub fn create(call: &mut Call<'_>) -> Reply {
             change.set.insert(key.to_owned(), value.clone());
         }
     }
-    check_values(&change)?;
+    check_values(call, &change)?;
     check_privileges(call, &VmConfig::default(), &change)?;
     call.world.check_quorum().map_err(sync)?;
     if let Some(vm) = call.world.vms.get(&vmid) {

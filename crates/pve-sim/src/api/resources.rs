@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::node::Node;
+use crate::model::storage::Health;
 use crate::model::vm::{Vm, object};
 use crate::model::world::World;
 
@@ -105,12 +106,18 @@ fn storages(call: &Call<'_>) -> Vec<Value> {
             continue;
         }
         for node in call.world.nodes.values().filter(|node| storage.on(&node.name)) {
-            list.push(json!({
+            let mut entry = json!({
                 "id": format!("storage/{}/{}", node.name, storage.name), "type": "storage", "node": node.name,
                 "storage": storage.name, "plugintype": "dir", "content": storage.content.join(","),
-                "shared": u8::from(storage.shared), "status": "available",
-                "maxdisk": storage.total, "disk": storage.used(&node.name).min(storage.total),
-            }));
+                "shared": u8::from(storage.shared), "status": "unknown",
+            });
+            // Of what is not mounted there are no statistics.
+            if storage.health != Health::Unmounted {
+                entry["status"] = Value::from("available");
+                entry["maxdisk"] = Value::from(storage.total);
+                entry["disk"] = Value::from(storage.used(&node.name).min(storage.total));
+            }
+            list.push(entry);
         }
     }
     list

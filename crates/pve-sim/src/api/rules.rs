@@ -26,95 +26,13 @@ const KEYS: &[&str] = &[
     "macro",
     "icmp-type",
 ];
-/// The macros that a rule may name.
-pub const MACROS: &[&str] = &[
-    "Amanda",
-    "Auth",
-    "BGP",
-    "BitTorrent",
-    "BitTorrent32",
-    "CVS",
-    "Ceph",
-    "Citrix",
-    "DAAP",
-    "DCC",
-    "DHCPfwd",
-    "DHCPv6",
-    "DNS",
-    "Distcc",
-    "FTP",
-    "Finger",
-    "GNUnet",
-    "GRE",
-    "Git",
-    "HKP",
-    "HTTP",
-    "HTTPS",
-    "ICPV2",
-    "ICQ",
-    "IMAP",
-    "IMAPS",
-    "IPIP",
-    "IPsec",
-    "IPsecah",
-    "IPsecnat",
-    "IRC",
-    "Jetdirect",
-    "L2TP",
-    "LDAP",
-    "LDAPS",
-    "MDNS",
-    "MSNP",
-    "MSSQL",
-    "Mail",
-    "Munin",
-    "MySQL",
-    "NNTP",
-    "NNTPS",
-    "NTP",
-    "NeighborDiscovery",
-    "OSPF",
-    "OpenVPN",
-    "PCA",
-    "PMG",
-    "POP3",
-    "POP3S",
-    "PPtP",
-    "Ping",
-    "PostgreSQL",
-    "Printer",
-    "RDP",
-    "RIP",
-    "RNDC",
-    "Razor",
-    "Rdate",
-    "Rsync",
-    "SANE",
-    "SMB",
-    "SMBswat",
-    "SMTP",
-    "SMTPS",
-    "SNMP",
-    "SPAMD",
-    "SPICEproxy",
-    "SSH",
-    "SVN",
-    "SixXS",
-    "Squid",
-    "Submission",
-    "Syslog",
-    "TFTP",
-    "Telnet",
-    "Telnets",
-    "Time",
-    "Trcrt",
-    "VNC",
-    "VNCL",
-    "Web",
-    "Webcache",
-    "Webmin",
-    "Whois",
-];
+/// The macros that a rule may name, each with what it is for.
+const MACROS: &str = include_str!("macros.txt");
+/// Name and purpose of each macro.
+pub fn macros() -> impl Iterator<Item = (&'static str, &'static str)> {
+    MACROS.lines().filter_map(|line| line.split_once(' '))
+}
+
 const PROTOCOLS: &[&str] = &[
     "tcp",
     "udp",
@@ -341,7 +259,7 @@ fn check_iface(value: &str) -> Result<(), String> {
 
 /// A known macro.
 fn check_macro(value: &str) -> Result<(), String> {
-    if MACROS.contains(&value) {
+    if macros().any(|(name, _)| name == value) {
         Ok(())
     } else {
         Err(format!("unknown macro '{value}'"))

@@ -321,7 +321,9 @@ fn good(body: &Value) -> Response<Body> {
 /// What stands in the body of an error that has no JSON: the transport repeats its own words.
 fn said_of_transport(status: u16, reason: &str) -> String {
     match status {
-        500 if reason.contains("at character offset") => format!("{reason}\n"),
+        500 if reason.contains("at character offset") || reason.starts_with("no such file") => {
+            format!("{reason}\n")
+        }
         501 if reason.starts_with("no formatter") => reason.to_owned(),
         506 => reason.to_owned(),
         _ => String::new(),

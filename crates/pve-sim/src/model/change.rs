@@ -70,6 +70,7 @@ fn check_places(world: &World, node: &str, change: &Change) -> Outcome<()> {
 
 fn set(world: &mut World, node: &str, vmid: u32, key: &str, value: String) -> Outcome<()> {
     let vm = world.vm_mut(node, vmid)?;
+    vm.note_change(key, Some(&value));
     if key == "description" && value.is_empty() {
         vm.config.remove(key);
     } else if vm.running() && WAITING.contains(&key) {
@@ -90,6 +91,7 @@ fn delete(world: &mut World, node: &str, vmid: u32, key: &str) -> Outcome<()> {
         vm.pending.insert(key.to_owned(), None);
         return Ok(());
     }
+    vm.note_change(key, None);
     vm.pending.remove(key);
     let protected = vm.config.flag("protection");
     let drive = is_disk_key(key) || key.starts_with("unused");

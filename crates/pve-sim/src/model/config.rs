@@ -148,8 +148,8 @@ impl VmConfig {
         text
     }
 
-    /// The digest of the text, with the changes that wait for a restart.
-    pub fn digest(&self, pending: &Pending) -> String {
+    /// The digest of the text, with the changes that wait for a restart and what else stands in the file.
+    pub fn digest(&self, pending: &Pending, more: &str) -> String {
         let mut text = self.text();
         if !pending.is_empty() {
             text.push_str("\n[PENDING]\n");
@@ -160,6 +160,7 @@ impl VmConfig {
                 };
             }
         }
+        text.push_str(more);
         hex::encode(Sha1::digest(text.as_bytes()))
     }
 
@@ -245,7 +246,7 @@ mod tests {
     fn digest_of_a_clone_target_is_the_recorded_one() {
         let config = VmConfig::of([("description", " qmclone temporary file"), ("lock", "clone")]);
         assert_eq!(
-            config.digest(&Pending::new()),
+            config.digest(&Pending::new(), ""),
             "eb54fb9d9f120ba0c3bdf694f73b10002c375c38"
         );
     }

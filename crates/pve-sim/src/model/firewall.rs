@@ -76,7 +76,12 @@ impl FirewallFile {
         let mut shown = rule.clone();
         let text = |key: &str| rule.get(key).and_then(Value::as_str);
         let mut addresses = [text("source"), text("dest")].into_iter().flatten();
-        if let Some(version) = addresses.find_map(ip_version) {
+        let of_protocol = text("proto").and_then(|proto| match proto {
+            "icmp" => Some(4),
+            "icmpv6" | "ipv6-icmp" => Some(6),
+            _ => None,
+        });
+        if let Some(version) = addresses.find_map(ip_version).or(of_protocol) {
             shown.insert("ipversion".to_owned(), Value::from(version));
         }
         for key in ["source", "dest"] {

@@ -8,6 +8,7 @@ pub mod config;
 pub mod delta;
 pub mod dice;
 pub mod firewall;
+pub mod image;
 pub mod locks;
 pub mod moment;
 pub mod node;

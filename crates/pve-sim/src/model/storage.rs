@@ -148,6 +148,18 @@ impl Storage {
         }
     }
 
+    /// Where a file lies, by its kind of content.
+    pub fn file_path(&self, name: &str) -> String {
+        let folder = match name.split('/').next() {
+            Some("iso") => "template/",
+            Some("vztmpl") => {
+                return format!("{}/template/{}", self.path(), name.replacen("vztmpl", "cache", 1));
+            }
+            _ => "",
+        };
+        format!("{}/{folder}{name}", self.path())
+    }
+
     /// Everything but its volumes.
     #[must_use]
     pub fn head(&self) -> Self {

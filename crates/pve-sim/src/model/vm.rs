@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::config::{Pending, VmConfig};
+use super::image::{Outdated, is_in_image};
 use super::moment::Moment;
 
 /// Whether a guest runs.
@@ -51,6 +52,9 @@ pub struct Vm {
     pub power: Power,
     /// Whether its processors stand still.
     pub paused: bool,
+    /// Values that its cloud-init image has otherwise, since they were changed while it ran.
+    #[serde(default)]
+    pub outdated: Option<Outdated>,
     /// States that were kept, by name.
     pub snapshots: BTreeMap<String, Snapshot>,
 }
@@ -65,6 +69,7 @@ impl Vm {
             pending: Pending::new(),
             power: Power::Stopped,
             paused: false,
+            outdated: None,
             snapshots: BTreeMap::new(),
         }
     }
@@ -81,7 +86,17 @@ impl Vm {
 
     /// The digest of its configuration.
     pub fn digest(&self) -> String {
-        self.config.digest(&self.pending)
+        let image = self.outdated.as_ref().map(Outdated::text);
+        self.config.digest(&self.pending, &image.unwrap_or_default())
+    }
+
+    /// Takes note of a change that the image of a running guest does not have.
+    pub fn note_change(&mut self, key: &str, after: Option<&str>) {
+        if self.running() && is_in_image(key) {
+            let before = self.config.get(key).map(str::to_owned);
+            let outdated = self.outdated.get_or_insert_default();
+            outdated.note(key, before.as_deref(), after);
+        }
     }
 
     /// The configuration with the waiting changes applied.

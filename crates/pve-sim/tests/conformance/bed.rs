@@ -2,25 +2,18 @@
 
 use std::time::Duration;
 
-use pve_sim::model::access::{Access, Principal, Token, User};
+use pve_sim::model::access::Access;
 use pve_sim::model::moment::Moment;
 use pve_sim::model::pool::Pools;
-use pve_sim::model::storage::{Health, Storage};
+use pve_sim::model::storage::{Health, Storage, StoredFile, split_volid};
+use pve_sim::model::version::Version;
 use pve_sim::model::world::World;
-use pve_sim::{Lab, SimConfig};
+use pve_sim::{Lab, LabRequest, SimConfig};
 
 use crate::evidence::Unit;
 use crate::rights::{self, Rights};
-use crate::{entries, firewall, guests};
+use crate::{accounts, entries, firewall, guests, inside, request};
 
-/// Root's token.
-pub const ROOT: &str = "root@pam!t1";
-/// The service token.
-pub const SERVICE: &str = "dc@pve!dc";
-/// Another token of another user.
-pub const OTHER: &str = "svc@pve!agent";
-/// The secret of all of them.
-pub const SECRET: &str = "11111111-2222-4333-8444-555555555555";
 /// The pool of the recording.
 pub const POOL: &str = "decent";
 
@@ -40,16 +33,19 @@ pub fn lab(unit: &Unit<'_>, rights: Rights) -> Lab {
     });
     lab.world(|world| {
         clear(world);
-        accounts(world);
+        accounts::callers(world);
+    });
+    options(&lab, unit);
+    lab.world(|world| {
+        accounts::prepare(world, unit);
         storages(world, unit);
+        script(world, unit);
         pools(world, unit);
         guests::prepare(world, unit);
         entries::apply(world, unit);
+        inside::prepare(world, unit);
         firewall::prepare(world, unit);
         cluster(world, unit);
-        if unit.asked.status() == 401 && unit.asked.raw["auth_name"] == "svc" {
-            world.access.users.get_mut("svc@pve").unwrap().enable = false;
-        }
         let offline: Vec<String> = world
             .nodes
             .values()
@@ -86,20 +82,18 @@ fn clear(world: &mut World) {
     }
 }
 
-fn accounts(world: &mut World) {
-    for (full, privsep) in [(ROOT, false), (SERVICE, true), (OTHER, true)] {
-        let who = Principal::parse(full);
-        let user = world.access.users.entry(who.user).or_insert_with(|| User {
-            enable: true,
-            ..User::default()
+/// The datacenter's options as the recorded changes before this request left them.
+fn options(lab: &Lab, unit: &Unit<'_>) {
+    for change in &unit.asked.settings {
+        let _ = lab.call(LabRequest {
+            method: "PUT".to_owned(),
+            target: "/api2/json/cluster/options".to_owned(),
+            headers: vec![
+                request::by_token(accounts::ROOT),
+                ("content-type".to_owned(), "application/json".to_owned()),
+            ],
+            body: change.to_string().into_bytes(),
         });
-        let token = Token {
-            secret: SECRET.to_owned(),
-            privsep,
-            expire: 0,
-            comment: None,
-        };
-        user.tokens.insert(who.token.unwrap_or_default(), token);
     }
 }
 
@@ -133,7 +127,7 @@ fn storages(world: &mut World, unit: &Unit<'_>) {
         if unit.says("qemu-img convert") && unit.says("exit code 1") {
             storage.total = 1 << 20;
         }
-        if unit.asked.template() != "/storage" {
+        if unit.asked.template() != "/storage" || unit.says("already defined") {
             world.storages.insert(name, storage);
         }
     }
@@ -154,6 +148,20 @@ fn pools(world: &mut World, unit: &Unit<'_>) {
     }
 }
 
+/// The script that a call found on a storage.
+fn script(world: &mut World, unit: &Unit<'_>) {
+    let found = unit.find(r"script '(\w+:[^']+)' is not executable");
+    if let Some((storage, name)) = found.as_deref().and_then(split_volid) {
+        let file = StoredFile {
+            content: "snippets".to_owned(),
+            size: 37,
+            created: world.now,
+        };
+        let storage = world.storages.get_mut(storage).unwrap();
+        storage.add_file("pve1", name, file);
+    }
+}
+
 /// The nodes and the quorum.
 fn cluster(world: &mut World, unit: &Unit<'_>) {
     let pair = unit.asked;
@@ -166,6 +174,9 @@ fn cluster(world: &mut World, unit: &Unit<'_>) {
     if let Some(name) = unit.find(r"/pve-storage-(\w+)' - got timeout") {
         let (file, somebody) = (world.storage_lock(&name, "pve1"), world.locks.other());
         let _ = world.locks.take(file, somebody, false);
+    }
+    if unit.old_words() {
+        world.version = Version::V8_4;
     }
     let entry = pair.node().is_none_or(|node| node == "pve1");
     let node = world.nodes.get_mut(pair.node().unwrap_or("pve1"));

@@ -4,7 +4,7 @@ use pve_sim::model::access::{AclEntry, Principal};
 use pve_sim::model::config::{VmConfig, format_size};
 use pve_sim::model::moment::Moment;
 use pve_sim::model::pace::Pace;
-use pve_sim::model::storage::{Health, Storage, Volume, own_name, split_volid};
+use pve_sim::model::storage::{Health, Storage, StoredFile, Volume, own_name, split_volid};
 use pve_sim::model::task::{End, Task, Upid};
 use pve_sim::model::work::{ConfigJob, Job};
 use pve_sim::model::world::World;
@@ -151,7 +151,7 @@ fn apply_entry(world: &mut World, pair: &Pair, entry: &Value) {
         return add_task(world, entry);
     }
     if !text("volid").is_empty() {
-        return add_volume(world, pair, entry);
+        return add_content(world, pair, entry);
     }
     match text("type") {
         "pool" => drop(world.pools.create(text("pool"), None)),
@@ -262,26 +262,41 @@ fn storage(world: &mut World, name: &str, entry: &Value) {
     world.storages.insert(name.to_owned(), storage);
 }
 
-fn add_volume(world: &mut World, pair: &Pair, entry: &Value) {
+fn add_content(world: &mut World, pair: &Pair, entry: &Value) {
     let volid = entry["volid"].as_str().unwrap_or_default();
     let Some((storage, name)) = split_volid(volid) else {
         return;
     };
-    let seconds = entry["ctime"].as_u64().unwrap_or(0);
+    let node = pair.node().unwrap_or("pve1");
+    let size = entry["size"].as_u64().unwrap_or(0);
+    let created = Moment::from_micros(entry["ctime"].as_u64().unwrap_or(0) * 1_000_000);
+    let Some(storage) = world.storages.get_mut(storage) else {
+        return;
+    };
+    if entry["content"] != "images" {
+        let content = plain(&entry["content"]);
+        return storage.add_file(
+            node,
+            name,
+            StoredFile {
+                content,
+                size,
+                created,
+            },
+        );
+    }
     let volume = Volume {
-        size: entry["size"].as_u64().unwrap_or(0),
+        size,
         vmid: entry["vmid"]
             .as_u64()
             .and_then(|vmid| u32::try_from(vmid).ok())
             .unwrap_or(0),
-        created: Moment::from_micros(seconds * 1_000_000),
+        created,
         base: entry["parent"]
             .as_str()
             .map(|base| base.trim_start_matches("../").to_owned()),
     };
-    if let Some(storage) = world.storages.get_mut(storage) {
-        storage.add(pair.node().unwrap_or("pve1"), own_name(name), volume);
-    }
+    storage.add(node, own_name(name), volume);
 }
 
 /// Statistics that had not been published yet, or were of another name.

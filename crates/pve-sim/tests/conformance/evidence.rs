@@ -18,6 +18,8 @@ pub struct Unit<'a> {
     pub log: Option<&'a Pair>,
     /// The configuration that was read next.
     pub read: Option<&'a Pair>,
+    /// All of its group.
+    pub beside: Vec<&'a Pair>,
     said: String,
 }
 
@@ -34,6 +36,7 @@ pub fn units<'a>(group: &[&'a Pair]) -> Vec<Unit<'a>> {
             end: None,
             log: None,
             read: None,
+            beside: group.to_vec(),
             said: String::new(),
         };
         for (at, other) in group.iter().copied().enumerate().filter(|(at, _)| *at != index) {
@@ -75,7 +78,9 @@ impl<'a> Unit<'a> {
 
     /// All that its answers say, reasons and exit status and errors and log.
     fn all_said(&self) -> String {
-        let mut said = format!("{}\n{}\n", self.asked.reason(), self.exit().unwrap_or_default());
+        let told = self.asked.raw["json"]["message"].as_str().unwrap_or_default();
+        let exit = self.exit().unwrap_or_default();
+        let mut said = format!("{}\n{told}\n{exit}\n", self.asked.reason());
         if let Some(errors) = self.asked.raw["json"]["errors"].as_object() {
             said.extend(
                 errors
@@ -108,6 +113,15 @@ impl<'a> Unit<'a> {
     /// Whether a text is said.
     pub fn says(&self, text: &str) -> bool {
         self.said.contains(text)
+    }
+
+    /// Whether a login was refused in the words of daemons before 9.1.5.
+    pub fn old_words(&self) -> bool {
+        let words = ["token", "expired", "disabled", "PVE ticket"];
+        let reason = self.asked.reason();
+        self.asked.status() == 401
+            && words.iter().any(|word| reason.contains(word))
+            && !reason.contains("csrf")
     }
 
     /// Whether the request was taken: a good answer, and a good end where it is known.

@@ -66,7 +66,17 @@ fn shown(file: &mut FirewallFile, (part, rest): (&str, &[&str]), data: &Value) {
             let all = list().chain(one).map(|item| (text(item, "cidr"), entry(item)));
             set.addresses = all.collect();
         }
-        ("aliases", _) => file.aliases = list().map(|item| (text(item, "name"), entry(item))).collect(),
+        ("aliases", _) => file.aliases = list().map(|item| (text(item, "name"), alias(item))).collect(),
+        ("refs", _) => {
+            for item in list() {
+                let name = text(item, "name");
+                if item["type"] == "ipset" {
+                    file.ipsets.insert(name, IpSet::default());
+                } else {
+                    file.aliases.insert(name, Entry::default());
+                }
+            }
+        }
         _ => {}
     }
 }
@@ -125,6 +135,15 @@ fn entry(shown: &Value) -> Entry {
     all.filter(|(key, _)| !SHOWN.contains(&key.as_str()))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()
+}
+
+/// Of an alias the version of its address is in the file's list too.
+fn alias(shown: &Value) -> Entry {
+    let mut alias = entry(shown);
+    if let Some(version) = shown.get("ipversion") {
+        alias.insert("ipversion".to_owned(), version.clone());
+    }
+    alias
 }
 
 fn some_rule() -> Entry {

@@ -9,10 +9,12 @@ use pve_sim::model::vm::{Power, Vm};
 use pve_sim::model::work::{CloneJob, DestroyJob, Job, spawn};
 use pve_sim::model::world::World;
 
-use crate::bed::{POOL, ROOT};
+use crate::accounts::ROOT;
+use crate::bed::POOL;
 use crate::entries;
 use crate::evidence::Unit;
-use crate::pairs::Pair;
+use crate::pairs::{Pair, plain};
+use crate::unseen;
 
 /// A guest such as the recording used.
 pub fn ordinary(vmid: u32, template: bool) -> VmConfig {
@@ -124,6 +126,7 @@ pub fn prepare(world: &mut World, unit: &Unit<'_>) {
             rival(world, source, vmid);
         }
     }
+    fill_range(world, unit);
     if let Some(vmid) = unit.find(r"contains VM (\d+)") {
         let (vmid, pool) = (
             vmid.parse().unwrap(),
@@ -150,6 +153,20 @@ pub fn prepare(world: &mut World, unit: &Unit<'_>) {
         if let Some(other) = unit.find(r"belongs already to pool '([^']+)'") {
             let _ = world.pools.create(&other, None);
             world.pools.join(&other, vmid);
+        }
+    }
+}
+
+/// Guests that take the whole of a range of ids.
+fn fill_range(world: &mut World, unit: &Unit<'_>) {
+    let bound = |pattern: &str| unit.find(pattern).and_then(|text| text.parse::<u32>().ok());
+    let range = (
+        bound(r"free VMID in range \[(\d+),"),
+        bound(r"free VMID in range \[\d+, (\d+)\]"),
+    );
+    if let (Some(lower), Some(upper)) = range {
+        for vmid in lower..upper {
+            put(world, vmid, "pve1", ordinary(vmid, false));
         }
     }
 }
@@ -217,13 +234,20 @@ fn config_of(unit: &Unit<'_>, vmid: u32) -> VmConfig {
         return config;
     }
     let clones = template.ends_with("/clone");
-    let plain_source = unit.says(&format!("local:{vmid}/vm-{vmid}-disk")) || unit.says("already running");
+    let plain_source = unit.says(&format!("local:{vmid}/vm-{vmid}-disk"))
+        || unit.says(&format!("/{vmid}/vm-{vmid}-disk"))
+        || unit.says("already running");
     let is_template = (clones && !plain_source)
         || unit.says("if it's a template")
         || unit.says("template to a template")
         || unit.says("by linked cloned");
-    let config = ordinary(vmid, is_template);
-    match unit.find(r"of drive scsi0 \((\w+):") {
+    let mut config = ordinary(vmid, is_template);
+    if let Some(volid) = unit.find(r"clone of drive scsi0 \((local:[^)]+/vm-[^)]+)\)") {
+        config.set("scsi0", format!("{volid},size=1G"));
+    }
+    let carried = pair.data()["local_disks"].as_array().is_some_and(Vec::is_empty);
+    let storage = carried.then(|| "shared".to_owned());
+    match storage.or_else(|| unit.find(r"of drive scsi0 \((\w+):")) {
         Some(storage) if storage != "local" => {
             let moved = config
                 .iter()
@@ -271,11 +295,38 @@ fn condition(world: &mut World, unit: &Unit<'_>, vmid: u32) {
     if unit.says("vcpus allowed per VM") {
         vm.config.set("cores", "9999");
     }
+    if unit.says("QEMU exited with code 1") {
+        vm.config.set("memory", "4000000");
+    }
+    if unit.says("snapshot feature is not available") {
+        vm.config
+            .set("scsi0", format!("local:{vmid}/vm-{vmid}-disk-0.raw,size=1G"));
+    }
+    if pair.data()["qmpstatus"] == "paused" {
+        vm.paused = true;
+    }
+    tags(vm, pair);
+    vm.outdated = unseen::outdated(unit);
     if pair.good_drive() && unit.good() {
         vm.config.remove("ide2");
     }
     surroundings(world, unit, vmid);
     lose_volume(world, unit, vmid);
+}
+
+/// Where the datacenter's options say which tags may be set, those that went through by themselves were there before.
+fn tags(vm: &mut Vm, pair: &Pair) {
+    let last = pair.settings.last();
+    let restricted = last.is_some_and(|change| !change["user-tag-access"].is_null());
+    let alone = pair.params.len() == 1 && pair.status() == 200;
+    if restricted && pair.params.get("delete").is_some_and(|keys| keys == "tags") {
+        vm.config.remove("tags");
+    }
+    let sent = pair.params.get("tags").filter(|_| restricted && alone);
+    let listed = |tag: &str| last.is_some_and(|change| plain(&change["user-tag-access"]).contains(tag));
+    if let Some(tags) = sent.filter(|tags| !listed(tags)) {
+        vm.config.set("tags", tags.clone());
+    }
 }
 
 /// Whether the answer says that the guest runs, or runs no more only by this request.
@@ -287,9 +338,11 @@ fn must_run(unit: &Unit<'_>, last: &str) -> bool {
         "guest agent is not running",
         "running VM without",
         "powerdown failed",
+        "can't migrate running VM",
+        "drive mirror is starting",
     ];
     let pair = unit.asked;
-    let shown = pair.method == "GET" && pair.data()["status"] == "running";
+    let shown = pair.method == "GET" && (pair.data()["status"] == "running" || pair.data()["running"] == 1);
     let power = ["stop", "shutdown", "reboot", "suspend", "resume", "reset"];
     let held = matches!(last, "stop" | "shutdown") && unit.says("got timeout");
     held || shown || texts.iter().any(|text| unit.says(text)) || (power.contains(&last) && unit.good())
@@ -317,7 +370,9 @@ fn surroundings(world: &mut World, unit: &Unit<'_>, vmid: u32) {
 }
 
 fn lose_volume(world: &mut World, unit: &Unit<'_>, vmid: u32) {
-    let Some(volume) = unit.find(r"volume 'local:([^']*disk[^']*)' does not exist") else {
+    let by_volid = unit.find(r"volume 'local:([^']*disk[^']*)' does not exist");
+    let by_path = || unit.find(r"disk image '/var/lib/vz/images/([^']*)' does not exist");
+    let Some(volume) = by_volid.or_else(by_path) else {
         return;
     };
     let name = own_name(&volume).to_owned();

@@ -4,11 +4,15 @@
 //! `exclusions.txt` holds what cannot be reproduced, each with a reason.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod bed;
 #[cfg(test)]
 mod compare;
 #[cfg(test)]
 mod count;
+#[cfg(test)]
+mod differing;
 #[cfg(test)]
 mod entries;
 #[cfg(test)]
@@ -20,6 +24,8 @@ mod firewall;
 #[cfg(test)]
 mod guests;
 #[cfg(test)]
+mod inside;
+#[cfg(test)]
 mod pairs;
 #[cfg(test)]
 mod request;
@@ -27,5 +33,7 @@ mod request;
 mod rights;
 #[cfg(test)]
 mod run;
+#[cfg(test)]
+mod unseen;
 #[cfg(test)]
 mod whole;

@@ -19,6 +19,8 @@ pub struct Pair {
     pub segments: Vec<String>,
     /// The parameters of query and body.
     pub params: BTreeMap<String, String>,
+    /// The changes of the datacenter's options that were recorded before it.
+    pub settings: Vec<Value>,
     /// The recording itself.
     pub raw: Value,
     /// The recording as one line of text.
@@ -48,10 +50,25 @@ pub fn read() -> Vec<Pair> {
         .filter(named)
         .collect();
     files.sort();
-    let texts = files.iter().map(|file| std::fs::read_to_string(file).unwrap());
-    texts
-        .flat_map(|text| text.lines().map(Pair::parse).collect::<Vec<_>>())
-        .collect()
+    files.iter().flat_map(|file| of_file(file)).collect()
+}
+
+/// The pairs of one file, each with the options that were set when it was recorded.
+fn of_file(file: &Path) -> Vec<Pair> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut settings: Vec<Value> = Vec::new();
+    let mut pairs = Vec::new();
+    for line in text.lines() {
+        let pair = Pair {
+            settings: settings.clone(),
+            ..Pair::parse(line)
+        };
+        if pair.method == "PUT" && pair.template() == "/cluster/options" && pair.status() == 200 {
+            settings.push(pair.raw["params"].clone());
+        }
+        pairs.push(pair);
+    }
+    pairs
 }
 
 /// Pairs by the number that their names begin with, in the order of the files.
@@ -87,6 +104,7 @@ impl Pair {
             segments,
             params,
             line: line.to_owned(),
+            settings: Vec::new(),
             target,
             raw,
         }

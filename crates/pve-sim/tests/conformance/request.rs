@@ -4,7 +4,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pve_sim::{Lab, LabRequest};
 use serde_json::Value;
 
-use crate::bed;
+use crate::accounts;
 use crate::pairs::{Pair, plain};
 
 /// Recorded texts that stand for something which is another one in each run, with what they stand for here.
@@ -40,9 +40,11 @@ fn escaped(text: &str) -> String {
 
 fn encoded(pair: &Pair, replaced: &Replaced) -> (&'static str, String) {
     if let Some(body) = pair.raw["request_body"].as_str() {
-        // The recording keeps the body but not its content type, which the answer names.
+        // The recording keeps the body but not its content type, which the answer or the body tells.
         let kind = if pair.reason().contains("text/plain") {
             "text/plain"
+        } else if body.starts_with("------X1") {
+            "multipart/form-data; boundary=----X1"
         } else {
             "application/json"
         };
@@ -69,15 +71,18 @@ fn encoded(pair: &Pair, replaced: &Replaced) -> (&'static str, String) {
 
 /// The recording names its tokens; of headers that were written by hand it keeps only the effect.
 fn credentials(lab: &Lab, pair: &Pair) -> Vec<(String, String)> {
-    let token = |full: &str| format!("PVEAPIToken={full}={}", bed::SECRET);
+    let token = |full: &str| by_token(full).1;
     let header = match (pair.raw["auth"].as_str(), pair.raw["auth_name"].as_str()) {
         (Some("ticket"), _) => return ticket(lab),
-        (_, Some("root")) => token(bed::ROOT),
-        (_, Some("dc")) => token(bed::SERVICE),
-        (_, Some("svc")) => token(bed::OTHER),
+        (_, Some("root")) => token(accounts::ROOT),
+        (_, Some("dc")) => token(accounts::SERVICE),
+        (_, Some("svc")) => token(accounts::OTHER),
         (_, Some("literal")) if pair.status() == 401 && pair.reason() == "No ticket" => "Bearer x".to_owned(),
-        (_, Some("literal")) if pair.status() == 401 => format!("PVEAPIToken={}=wrong", bed::ROOT),
-        (_, Some("literal")) => format!("PVEAPIToken {}={}", bed::ROOT, bed::SECRET),
+        (_, Some("literal")) if pair.status() == 401 && pair.reason() != "Authentication failed!" => {
+            format!("PVEAPIToken={}", named(pair.reason()))
+        }
+        (_, Some("literal")) if pair.status() == 401 => format!("PVEAPIToken={}=wrong", accounts::ROOT),
+        (_, Some("literal")) => format!("PVEAPIToken {}={}", accounts::ROOT, accounts::SECRET),
         _ if pair.template() == "/access/ticket" || pair.reason() == "No ticket" => return Vec::new(),
         _ if pair.reason().contains("csrf") => return ticket(lab).into_iter().take(1).collect(),
         _ if pair.status() == 401 => {
@@ -88,13 +93,33 @@ fn credentials(lab: &Lab, pair: &Pair) -> Vec<(String, String)> {
     vec![("authorization".to_owned(), header)]
 }
 
+/// The header of a token.
+pub fn by_token(full: &str) -> (String, String) {
+    let value = format!("PVEAPIToken={full}={}", accounts::SECRET);
+    ("authorization".to_owned(), value)
+}
+
+/// The token that a refusal in old words names.
+fn named(reason: &str) -> String {
+    let quoted: Vec<&str> = reason.split('\'').skip(1).step_by(2).collect();
+    let full = match quoted.as_slice() {
+        [id, user] => format!("{user}!{id}"),
+        [full] if full.contains('!') => (*full).to_owned(),
+        [user] if user.contains('@') => format!("{user}!agent"),
+        [id] => format!("svc@pve!{id}"),
+        _ if reason.starts_with("no tokenid") => return "junk".to_owned(),
+        _ => return format!("{}=wrong", accounts::ROOT),
+    };
+    format!("{full}={}", accounts::SECRET)
+}
+
 /// Root's cookie, and the token that writes need.
 fn ticket(lab: &Lab) -> Vec<(String, String)> {
     let login = LabRequest {
         method: "POST".to_owned(),
         target: "/api2/json/access/ticket".to_owned(),
         headers: Vec::new(),
-        body: b"username=root%40pam&password=testbed".to_vec(),
+        body: format!("username=root%40pam&password={}", accounts::PASSWORD).into_bytes(),
     };
     let Some(answer) = lab.call(login).filter(|answer| answer.status == 200) else {
         return Vec::new();

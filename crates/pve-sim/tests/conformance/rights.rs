@@ -7,7 +7,8 @@ use pve_sim::model::privileges;
 use pve_sim::model::world::World;
 use serde_json::Value;
 
-use crate::bed::{OTHER, POOL, SERVICE};
+use crate::accounts::{OTHER, SERVICE};
+use crate::bed::POOL;
 use crate::evidence::Unit;
 
 /// Which rights the caller is given where the answer names none.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::config::{VmConfig, format_size, is_disk_key, size_of};
-use super::super::locks::{Hold, Holder};
+use super::super::locks::{Hold, Holder, LockFile};
 use super::super::pace::Span;
 use super::super::refusal::{Outcome, Refusal};
 use super::super::storage::{Volume, drive_volid, own_name, split_volid};
@@ -105,6 +105,11 @@ impl CloneJob {
     fn configure(&self, world: &mut World, step: &Step) -> Outcome<()> {
         let source = world.vm(&step.node, self.source)?.config.clone();
         world.vm(&step.node, self.newid)?;
+        check_sources(world, step, &source)?;
+        for (key, value) in source.iter().filter(|(_, value)| is_cloudinit(value)) {
+            announce(world, step, &format!("create full clone of drive {key}"), value);
+            place(world, step, self.place_of_cloudinit(value))?;
+        }
         let mut config = VmConfig::default();
         for (key, value) in source.iter() {
             match key {
@@ -113,15 +118,7 @@ impl CloneJob {
                 "vmgenid" => config.set(key, world.dice.uuid()),
                 _ if key.starts_with("net") => config.set(key, values::with_new_mac(value, &mut world.dice)),
                 _ if key.starts_with("unused") => {}
-                _ if is_disk_key(key) && !is_cdrom(value) => {
-                    let how = if self.full { "full" } else { "linked" };
-                    let volid = drive_volid(value).unwrap_or_default();
-                    log(
-                        world,
-                        step.task,
-                        format!("create {how} clone of drive {key} ({volid})"),
-                    );
-                }
+                _ if is_disk_key(key) && !is_cdrom(value) => {}
                 _ if is_cloudinit(value) => self.copy_cloudinit(world, step, (key, value), &mut config),
                 _ => config.set(key, value),
             }
@@ -146,17 +143,8 @@ impl CloneJob {
         (key, value): (&str, &str),
         config: &mut VmConfig,
     ) {
-        let Some((storage, _)) = drive_volid(value).and_then(split_volid) else {
-            return;
-        };
-        let storage = self.storage.as_deref().unwrap_or(storage);
+        let storage = self.place_of_cloudinit(value);
         let name = format!("{0}/vm-{0}-cloudinit.qcow2", self.newid);
-        let source = drive_volid(value).unwrap_or_default();
-        log(
-            world,
-            step.task,
-            format!("create full clone of drive {key} ({source})"),
-        );
         log(
             world,
             step.task,
@@ -174,29 +162,61 @@ impl CloneJob {
         }
     }
 
-    /// Makes the images.
+    fn place_of_cloudinit<'a>(&'a self, value: &'a str) -> &'a str {
+        let (storage, _) = drive_volid(value).and_then(split_volid).unwrap_or_default();
+        self.storage.as_deref().unwrap_or(storage)
+    }
+
+    /// Makes the images, one after the other; one that had to wait goes on with the next.
     fn allocate(&self, world: &mut World, step: &Step) -> Outcome<()> {
         let source = world.vm(&step.node, self.source)?.config.clone();
-        let drives: Vec<(&str, &str)> = source.disks().collect();
-        for (_, drive) in &drives {
-            let (origin, to) = self.way(drive);
-            world.storage(origin)?.activate(&step.node)?;
-            world.storage(to)?.activate(&step.node)?;
-            let file = world.storage_lock(to, &step.node);
-            world.locks.take(file, Holder::Task(step.task), false)?;
-        }
-        let mut made = Vec::new();
-        for (key, drive) in drives {
-            made.push((key.to_owned(), self.make_disk(world, step, drive)?));
+        let how = if self.full { "full" } else { "linked" };
+        let done = world.tasks.get(step.task).map_or(0, |task| task.made.len());
+        for (key, drive) in source.disks().skip(done) {
+            announce(world, step, &format!("create {how} clone of drive {key}"), drive);
+            let file = place(world, step, self.way(drive).1)?;
+            let holder = Holder::Task(step.task);
+            world.locks.take(file.clone(), holder, false)?;
+            let new = self.make_disk(world, step, drive)?;
+            if let Some(task) = world.tasks.get_mut(step.task) {
+                task.made.push((key.to_owned(), new));
+            }
             if self.full {
-                let file = world.storage_lock(self.way(drive).1, &step.node);
-                world.locks.give_back(&file, Holder::Task(step.task));
+                world.locks.give_back(&file, holder);
+                self.mirror(world, step, key);
             }
         }
-        if let Some(task) = world.tasks.get_mut(step.task) {
-            task.made = made;
-        }
         Ok(())
+    }
+
+    /// What is said of copying a disk that a running guest writes to.
+    fn mirror(&self, world: &mut World, step: &Step, key: &str) {
+        let Some(source) = world.vms.get(&self.source).filter(|vm| vm.running()) else {
+            return;
+        };
+        let bytes = source.config.get(key).and_then(size_of).unwrap_or(0);
+        let agent = source.config.get("agent").unwrap_or_default();
+        let (before, after) = if agent.contains('1') {
+            (
+                "issuing guest agent 'guest-fsfreeze-freeze' command",
+                "issuing guest agent 'guest-fsfreeze-thaw' command",
+            )
+        } else {
+            ("suspend vm", "resume vm")
+        };
+        let size = format_size(bytes);
+        for line in [
+            &format!("drive mirror is starting for drive-{key}"),
+            &format!("mirror-{key}: transferred 0.0 B of {size} (0.00%) in 0s"),
+            &format!("mirror-{key}: transferred {size} of {size} (100.00%) in 1s, ready"),
+            "all 'mirror' jobs are ready",
+            before,
+            &format!("mirror-{key}: Cancelling block job"),
+            &format!("mirror-{key}: Done."),
+            after,
+        ] {
+            log(world, step.task, line);
+        }
     }
 
     fn finish(&self, world: &mut World, step: &Step) -> Outcome<()> {
@@ -321,6 +341,42 @@ impl CloneJob {
 
     fn file(&self, step: &Step) -> String {
         format!("nodes/{}/qemu-server/{}.conf", step.node, self.newid)
+    }
+}
+
+/// The images that are copied are looked at before anything is made.
+fn check_sources(world: &World, step: &Step, source: &VmConfig) -> Outcome<()> {
+    for (_, drive) in source.disks() {
+        let volid = drive_volid(drive).unwrap_or_default();
+        let (storage, name) = split_volid(volid).unwrap_or_default();
+        let storage = world.storage(storage)?;
+        storage.activate(&step.node)?;
+        if storage.volume(&step.node, own_name(name)).is_none() {
+            return Err(Refusal::died(format!("volume '{volid}' does not exist")));
+        }
+    }
+    Ok(())
+}
+
+/// The lock file of the storage that a new volume goes to, once it can be used and nobody else holds it.
+fn place(world: &World, step: &Step, storage: &str) -> Outcome<LockFile> {
+    world.storage(storage)?.activate(&step.node)?;
+    let file = world.storage_lock(storage, &step.node);
+    if !world.locks.holds(&file, Holder::Task(step.task)) {
+        world.locks.check(file.clone())?;
+    }
+    Ok(file)
+}
+
+/// Says which drive comes next, once, however often its storage is waited for.
+fn announce(world: &mut World, step: &Step, what: &str, drive: &str) {
+    let line = format!("{what} ({})", drive_volid(drive).unwrap_or_default());
+    let said = world
+        .tasks
+        .get(step.task)
+        .is_some_and(|task| task.log.contains(&line));
+    if !said {
+        log(world, step.task, line);
     }
 }
 

@@ -46,6 +46,7 @@ impl DestroyJob {
                 return Err(Refusal::Stuck(storage.to_owned()));
             }
         }
+        tell_missing(world, step, &vm);
         world.erase_volumes(&vm, self.unreferenced);
         if self.purge {
             log(
@@ -84,6 +85,21 @@ pub fn check_removable_at_once(vm: &Vm) -> Outcome<()> {
         )));
     }
     Ok(())
+}
+
+/// Names the images that somebody else has removed already.
+fn tell_missing(world: &mut World, step: &Step, vm: &Vm) {
+    for (_, drive) in vm.config.disks() {
+        let (name, path) = drive_volid(drive).and_then(split_volid).unwrap_or_default();
+        let Some(storage) = world.storages.get(name) else {
+            continue;
+        };
+        let own = own_name(path);
+        if storage.volume(&vm.node, own).is_none() {
+            let line = format!("disk image '{}/images/{own}' does not exist", storage.path());
+            log(world, step.task, line);
+        }
+    }
 }
 
 fn check_unused(world: &World, vm: &Vm) -> Outcome<()> {

@@ -35,13 +35,22 @@ impl FileJob {
             return Ok(Next::Done);
         };
         storage.add_file(&step.node, &self.name, file.clone());
+        let (from, to) = (temporary(file.size), storage.file_path(&self.name));
         for line in [
+            format!("starting file import from: {from}"),
             format!("target node: {}", step.node),
+            format!("target file: {to}"),
             format!("file size is: {}", file.size),
+            format!("command: cp -- {from} {to}"),
             "finished file import successfully".to_owned(),
         ] {
             log(world, step.task, line);
         }
         Ok(Next::Done)
     }
+}
+
+/// Where an upload was kept until now.
+fn temporary(size: u64) -> String {
+    format!("/var/tmp/pveupload-{size:032x}")
 }

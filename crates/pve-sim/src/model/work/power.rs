@@ -180,7 +180,11 @@ fn check_start(world: &World, vm: &Vm) -> Outcome<()> {
             .map_or(custom, |(_, volume)| volume);
         return Err(Refusal::died(format!("volume '{volume}' does not exist")));
     }
-    check_drives(world, vm)
+    check_drives(world, vm)?;
+    if vm.config.memory() > node.memory {
+        return Err(Refusal::died("start failed: QEMU exited with code 1"));
+    }
+    Ok(())
 }
 
 /// Storages that cannot be used, and images that are gone.
@@ -206,6 +210,7 @@ fn start_now(world: &mut World, step: &Step, vmid: u32) -> Outcome<()> {
     let since = world.now;
     let vm = world.vm_mut(&step.node, vmid)?;
     vm.settle();
+    vm.outdated = None;
     vm.power = Power::Running { since, pid };
     Ok(())
 }
