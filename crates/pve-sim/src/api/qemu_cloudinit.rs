@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 
 use crate::model::config::{VmConfig, shown_value};
+use crate::model::image::KEYS;
 use crate::model::values::parse_net;
 
 use super::call::Call;
@@ -14,17 +15,6 @@ use super::reply::{Answer, Reply, sync};
 
 /// The domain of the nodes, which guests without one get.
 const DOMAIN: &str = "testbed.local";
-/// The keys that the list shows.
-const KEYS: &[&str] = &[
-    "cicustom",
-    "cipassword",
-    "citype",
-    "ciupgrade",
-    "ciuser",
-    "nameserver",
-    "searchdomain",
-    "sshkeys",
-];
 
 /// GET …/cloudinit
 pub fn get(call: &mut Call<'_>) -> Reply {

@@ -16,21 +16,22 @@ pub struct Outdated {
     added: BTreeSet<String>,
 }
 
+/// The keys of which an image is made, but for the name, the cards and their addresses.
+pub const KEYS: &[&str] = &[
+    "cicustom",
+    "cipassword",
+    "citype",
+    "ciupgrade",
+    "ciuser",
+    "nameserver",
+    "searchdomain",
+    "sshkeys",
+];
+
 /// Whether an image is made of a key, among others.
 pub fn is_in_image(key: &str) -> bool {
-    const KEYS: &[&str] = &[
-        "cicustom",
-        "cipassword",
-        "citype",
-        "ciupgrade",
-        "ciuser",
-        "name",
-        "nameserver",
-        "searchdomain",
-        "sshkeys",
-    ];
     let family = key.trim_end_matches(|c: char| c.is_ascii_digit());
-    KEYS.contains(&key) || (family != key && matches!(family, "net" | "ipconfig"))
+    key == "name" || KEYS.contains(&key) || (family != key && matches!(family, "net" | "ipconfig"))
 }
 
 impl Outdated {

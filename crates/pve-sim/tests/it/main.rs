@@ -7,6 +7,8 @@ mod accounts;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod beneath;
+#[cfg(test)]
 mod binary;
 #[cfg(test)]
 mod calls;
