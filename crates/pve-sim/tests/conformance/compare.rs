@@ -52,7 +52,7 @@ struct Place {
     template: String,
     key: String,
     path: String,
-    /// Whether the configuration holds what an answer does not show.
+    /// Whether the configuration holds a hash that no answer shows.
     hidden: bool,
     /// Whether only types count, here and below.
     types: bool,
@@ -65,7 +65,7 @@ impl Place {
             template: pair.template(),
             key: String::new(),
             path: String::new(),
-            hidden: pair.line.contains("cipassword") || pair.params.contains_key("current"),
+            hidden: pair.line.contains("cipassword"),
             types: false,
         }
     }
@@ -86,7 +86,7 @@ impl Place {
         let digest = self.path.ends_with("[\"digest\"].value");
         let own = if digest { "digest" } else { &self.key };
         let row = NORMALISED.iter().find(|(key, part, ..)| {
-            let secret = *key != "digest" || *part != "/config" || self.hidden;
+            let secret = *key != "digest" || !matches!(*part, "/config" | "/pending") || self.hidden;
             *key == own && (self.call.contains(part) || self.template.contains(part)) && secret
         });
         row.map(|(_, _, how, _)| *how)

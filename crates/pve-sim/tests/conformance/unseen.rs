@@ -12,13 +12,23 @@ use crate::evidence::Unit;
 /// The first of all values that were sent for this guest beside the request with which the digest is the shown one.
 pub fn outdated(unit: &Unit<'_>) -> Option<Outdated> {
     let shown = unit.read.unwrap_or(unit.asked);
-    let digest = shown.data()["digest"].as_str()?;
-    let mut vm = Vm::new(0, "", entries::config(shown.data()));
+    let list = shown.data().as_array();
+    let entry = list.and_then(|list| list.iter().find(|item| item["key"] == "digest"));
+    let digest = entry.map_or(&shown.data()["digest"], |entry| &entry["value"]);
+    let digest = digest.as_str()?;
+    let config = match entry {
+        Some(_) => entries::config_of_pending(shown.data()),
+        None => entries::config(shown.data()),
+    };
+    let mut vm = Vm::new(0, "", config);
     if vm.digest() == digest {
         return None;
     }
     let nothing = BTreeMap::new();
-    let sent = unit.beside.iter().filter(|pair| pair.target == shown.target);
+    let sent = unit
+        .beside
+        .iter()
+        .filter(|pair| pair.writes() && pair.vmid() == shown.vmid());
     let values = sent
         .flat_map(|pair| &pair.params)
         .filter(|(key, _)| is_in_image(key))
