@@ -12,10 +12,11 @@ use hyper::ext::ReasonPhrase;
 use hyper::{HeaderMap, Request, Response};
 
 use crate::clock::Clock;
+use crate::config::SimConfig;
 use crate::http::exchange;
 use crate::model::moment::Moment;
 use crate::model::world::World;
-use crate::sim::{Shared, SimConfig};
+use crate::sim::Shared;
 
 /// When a laboratory's clock begins: some day in 2026.
 const BEGINNING: u64 = 1_795_000_000_000_000;

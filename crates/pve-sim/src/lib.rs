@@ -5,6 +5,7 @@
 
 mod api;
 mod clock;
+mod config;
 mod control;
 mod demo;
 mod guests;
@@ -20,8 +21,9 @@ pub mod model;
 mod sim;
 mod state;
 
+pub use config::SimConfig;
 pub use guests::{GuestError, Guests};
 pub use lab::{Lab, LabRequest, LabResponse};
 pub use model::pace::{BadSpan, Durations, Span};
 pub use model::version::Version;
-pub use sim::{Sim, SimConfig, SimError, SimHandle};
+pub use sim::{Sim, SimError, SimHandle};

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::config::SimConfig;
 use crate::control;
 use crate::control::faults::Faults;
 use crate::control::requests::Requests;
@@ -18,79 +19,9 @@ use crate::demo;
 use crate::guests::{Board, GuestError, Guests, Keeper};
 use crate::http::{Listener, Workers, bind, tls};
 use crate::model::moment::Moment;
-use crate::model::outage::NOTICE;
-use crate::model::pace::Durations;
 use crate::model::seed::{self, Size};
-use crate::model::version::Version;
 use crate::model::world::World;
 use crate::state::{Folder, Origin, Present, StateError, Store};
-
-/// How to set a simulator up.
-#[derive(Debug, Clone)]
-pub struct SimConfig {
-    /// Where the API listens.
-    pub listen: SocketAddr,
-    /// Where the control port listens.
-    pub control: SocketAddr,
-    /// How many nodes.
-    pub nodes: u32,
-    /// The cluster's name.
-    pub cluster_name: String,
-    /// Processors of each node.
-    pub cores: u64,
-    /// Bytes of memory of each node.
-    pub memory: u64,
-    /// Bytes of storage of each node.
-    pub disk: u64,
-    /// Whether there is a storage that all nodes share.
-    pub shared_storage: bool,
-    /// How long work takes.
-    pub durations: Durations,
-    /// How long it takes until the others notice that a node died.
-    pub death_notice: Duration,
-    /// How old published statistics may be; zero: never old.
-    pub stats_lag: Duration,
-    /// How long a refused login waits for its answer.
-    pub auth_delay: Duration,
-    /// The seed of all randomness; none: another one each time.
-    pub seed: Option<u64>,
-    /// Where the authority's certificate is written, and what guests keep; none: nowhere.
-    pub dir: Option<PathBuf>,
-    /// Where the cluster is kept, so that it outlives the process; none: nowhere.
-    pub state: Option<PathBuf>,
-    /// How many simulated seconds pass in one.
-    pub time_scale: f64,
-    /// The release that the nodes run.
-    pub version: Version,
-    /// What started guests are.
-    pub guests: Guests,
-}
-
-impl Default for SimConfig {
-    fn default() -> Self {
-        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self {
-            listen: loopback,
-            control: loopback,
-            nodes: 3,
-            cluster_name: "testbed".to_owned(),
-            cores: 16,
-            memory: 64 << 30,
-            disk: 1 << 40,
-            shared_storage: false,
-            durations: Durations::default(),
-            death_notice: NOTICE,
-            stats_lag: Duration::from_secs(10),
-            auth_delay: Duration::from_secs(3),
-            seed: None,
-            dir: None,
-            state: None,
-            time_scale: 1.0,
-            version: Version::default(),
-            guests: Guests::None,
-        }
-    }
-}
 
 /// Why a simulator did not start.
 #[derive(Debug, Error)]

@@ -33,7 +33,7 @@ pub enum Error {
     },
     /// A controller ended though nobody told it to.
     #[error(transparent)]
-    Ended(#[from] Ended),
+    Ended(Ended),
     /// Somebody made the namespace between our read and our write.
     #[error("namespace {name} appeared meanwhile")]
     NamespaceAppeared {

@@ -56,7 +56,9 @@ pub fn start(
         shutdown,
     };
     Some(Box::pin(async move {
-        Ok(drive(controller, run, reconcile, failed).await?)
+        drive(controller, run, reconcile, failed)
+            .await
+            .map_err(Error::Ended)
     }))
 }
 

@@ -46,7 +46,11 @@ pub fn start(
         shared,
         shutdown,
     };
-    Box::pin(async move { Ok(drive(controller, run, reconcile, failed).await?) })
+    Box::pin(async move {
+        drive(controller, run, reconcile, failed)
+            .await
+            .map_err(Error::Ended)
+    })
 }
 
 fn of_pool(guard: &Guarded<Pool>) -> Option<ObjectRef<Guarded<Provider>>> {

@@ -49,7 +49,11 @@ pub fn start(
         shared,
         shutdown,
     };
-    Box::pin(async move { Ok(drive(controller, run, reconcile, failed).await?) })
+    Box::pin(async move {
+        drive(controller, run, reconcile, failed)
+            .await
+            .map_err(Error::Ended)
+    })
 }
 
 fn of_slot(guard: &Guarded<Slot>) -> Option<ObjectRef<Guarded<Machine>>> {

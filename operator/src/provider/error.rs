@@ -35,7 +35,7 @@ pub enum Error {
     },
     /// A step at Proxmox failed; the status says how.
     #[error(transparent)]
-    Step(#[from] Failed),
+    Step(Failed),
     /// An object cannot be decoded.
     #[error("an object of this kind cannot be read")]
     Undecodable {
@@ -45,7 +45,7 @@ pub enum Error {
     },
     /// A controller ended though nobody told it to.
     #[error(transparent)]
-    Ended(#[from] Ended),
+    Ended(Ended),
     /// An object lacks what the API server always sets.
     #[error("{what} has no {field}")]
     Incomplete {
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     fn step(class: Class) -> Error {
-        Failed::new(StepKind::Start, class, "it failed").into()
+        Error::Step(Failed::new(StepKind::Start, class, "it failed"))
     }
 
     #[rstest]

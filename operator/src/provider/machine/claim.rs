@@ -123,7 +123,7 @@ async fn claim(shared: &Shared, machine: &Machine, identity: &Identity) -> Resul
         shared.pools.taken(&identity.namespace, &spot.gateway, spot.index);
     }
     let text = "others took every Slot that was tried";
-    Err(Failed::new(StepKind::Claim, Class::LostRace, text).into())
+    Err(Error::Step(Failed::new(StepKind::Claim, Class::LostRace, text)))
 }
 
 fn waiting(machine: &Machine, wait: Wait, recheck: SignedDuration) -> Claimed {

@@ -61,7 +61,9 @@ pub fn start(
         let failed = |machine: &Guarded<Machine>, error: &Error, shared: &Shared| {
             policy(&shared.ctx, &shared.tries, Machines, machine, error)
         };
-        Ok(drive(controller, run, reconcile, failed).await?)
+        drive(controller, run, reconcile, failed)
+            .await
+            .map_err(Error::Ended)
     }
 }
 
@@ -99,7 +101,7 @@ async fn reconcile(guard: Arc<Guarded<Machine>>, shared: Arc<Shared>) -> Result<
         return Ok(report::action(&pass.found.verdict, RESYNC));
     };
     measure.outcome(Outcome::Failed);
-    Err(failed.into())
+    Err(Error::Step(failed))
 }
 
 /// A new process that has not looked at the Pools once has nothing to say about what is on them.

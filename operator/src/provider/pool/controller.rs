@@ -83,7 +83,9 @@ pub fn start(
                 error,
             )
         };
-        Ok(drive(controller, run, reconcile, failed).await?)
+        drive(controller, run, reconcile, failed)
+            .await
+            .map_err(Error::Ended)
     }
 }
 

@@ -56,7 +56,9 @@ pub fn start(
         let failed = |slot: &Guarded<Slot>, error: &Error, shared: &Shared| {
             policy(&shared.ctx, &shared.tries, Slots, slot, error)
         };
-        Ok(drive(controller, run, reconcile, failed).await?)
+        drive(controller, run, reconcile, failed)
+            .await
+            .map_err(Error::Ended)
     }
 }
 

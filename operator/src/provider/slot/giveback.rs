@@ -207,7 +207,7 @@ impl Giving<'_> {
                         let trouble = failure(&failed, memory, now);
                         if failed.class != Class::Conflict {
                             self.tell(&trouble).await?;
-                            return Err(failed.into());
+                            return Err(Error::Step(failed));
                         }
                     }
                 }
@@ -314,7 +314,7 @@ pub async fn hindrance(shared: &Shared, slot: &Slot, identity: &Identity) -> Res
         (&mut memory, now),
     )
     .await
-    .map_err(Failed::of(StepKind::Observe))?;
+    .map_err(|e| Error::Step(Failed::of(StepKind::Observe)(e)))?;
     Ok(match seen {
         Some(Presence::Absent) => None,
         Some(Presence::Unknown(Why::NoQuorum)) => {
