@@ -61,6 +61,12 @@ impl Params {
         self.text(name) == Some("1")
     }
 
+    /// Where a page begins, and how much is on it.
+    pub fn page(&self) -> (usize, usize) {
+        let limit = self.number("limit").filter(|limit| *limit > 0);
+        (self.number("start").unwrap_or(0), limit.unwrap_or(50))
+    }
+
     /// A number.
     pub fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         self.text(name)?.parse().ok()

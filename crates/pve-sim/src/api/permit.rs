@@ -43,7 +43,9 @@ fn test(call: &Call<'_>, check: &Check) -> Result<(), Fault> {
                 return Err(bare());
             }
             let path = call.fill(path);
-            let privileges: Vec<&str> = privileges.iter().map(String::as_str).collect();
+            let version = call.world.version;
+            let mut privileges: Vec<&str> = privileges.iter().map(|name| version.privilege(name)).collect();
+            privileges.dedup();
             if *any {
                 return call.need(&path, &privileges);
             }

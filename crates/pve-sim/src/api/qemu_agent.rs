@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::model::values::parse_net;
 use crate::model::vm::{Power, Vm};
 
 use super::call::Call;
@@ -79,17 +78,7 @@ pub fn interfaces(call: &mut Call<'_>) -> Reply {
         "00:00:00:00:00:00",
         &[address("127.0.0.1/8"), address("::1/128")],
     )];
-    for (key, value) in vm.config.iter() {
-        let Some(index) = key
-            .strip_prefix("net")
-            .filter(|index| index.parse::<u8>().is_ok())
-        else {
-            continue;
-        };
-        let mac = parse_net(value)
-            .and_then(|net| net.mac)
-            .unwrap_or_default()
-            .to_lowercase();
+    for (index, mac) in vm.config.cards() {
         let ipconfig = vm.config.get(&format!("ipconfig{index}")).unwrap_or_default();
         let parts = ipconfig.split(',').filter_map(|part| part.split_once('='));
         let fixed = parts.filter(|(key, value)| matches!(*key, "ip" | "ip6") && value.contains('/'));

@@ -8,7 +8,6 @@ use sha1::{Digest as _, Sha1};
 
 use crate::model::config::{VmConfig, shown_value};
 use crate::model::image::KEYS;
-use crate::model::values::parse_net;
 
 use super::call::Call;
 use super::reply::{Answer, Reply, sync};
@@ -76,17 +75,7 @@ fn meta(config: &VmConfig, name: &str) -> String {
 
 fn network(config: &VmConfig) -> String {
     let mut text = "version: 1\nconfig:\n".to_owned();
-    for (key, value) in config.iter() {
-        let Some(index) = key
-            .strip_prefix("net")
-            .filter(|index| index.parse::<u8>().is_ok())
-        else {
-            continue;
-        };
-        let mac = parse_net(value)
-            .and_then(|net| net.mac)
-            .unwrap_or_default()
-            .to_lowercase();
+    for (index, mac) in config.cards() {
         let _ = write!(
             text,
             "    - type: physical\n      name: eth{index}\n      mac_address: '{mac}'\n      subnets:\n"

@@ -21,12 +21,7 @@ pub fn list(call: &mut Call<'_>) -> Reply {
     found.retain(|task| (all || task.owned_by(call.who)) && wanted(call, task));
     // Running tasks come first.
     found.sort_by_key(|task| task.end.is_some());
-    let start = call.params.number("start").unwrap_or(0);
-    let limit = call
-        .params
-        .number("limit")
-        .filter(|limit| *limit > 0)
-        .unwrap_or(50);
+    let (start, limit) = call.params.page();
     let page = found
         .iter()
         .skip(start)
@@ -91,12 +86,7 @@ pub fn log(call: &mut Call<'_>) -> Reply {
         Err(_) => vec![json!({"n": 1, "t": "unable to open file - No such file or directory"})],
     };
     let total = lines.len();
-    let start = call.params.number("start").unwrap_or(0);
-    let limit = call
-        .params
-        .number("limit")
-        .filter(|limit| *limit > 0)
-        .unwrap_or(50);
+    let (start, limit) = call.params.page();
     Answer::page(lines.into_iter().skip(start).take(limit).collect(), total)
 }
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha1::{Digest as _, Sha1};
 
+use super::values::parse_net;
+
 /// Keys that read back as numbers.
 const NUMBERS: &[&str] = &[
     "acpi",
@@ -57,6 +59,16 @@ impl VmConfig {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)
+    }
+
+    /// Its network cards: index and address in small letters.
+    pub fn cards(&self) -> impl Iterator<Item = (&str, String)> {
+        self.values.iter().filter_map(|(key, value)| {
+            let index = key.strip_prefix("net")?;
+            index.parse::<u8>().ok()?;
+            let mac = parse_net(value).and_then(|net| net.mac).unwrap_or_default();
+            Some((index, mac.to_lowercase()))
+        })
     }
 
     /// Sets a key.

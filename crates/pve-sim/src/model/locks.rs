@@ -58,15 +58,6 @@ pub enum Holder {
     Other(u64),
 }
 
-/// A guest's lock file, for a task.
-#[derive(Debug, Clone, Copy)]
-pub struct Hold {
-    /// The number of the task.
-    pub task: u64,
-    /// Whether others may hold it too.
-    pub shared: bool,
-}
-
 /// One lock that is held.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Held {
@@ -131,10 +122,14 @@ impl Locks {
 }
 
 impl World {
-    /// Takes a guest's lock file for a task.
-    pub fn take_flock(&mut self, vmid: u32, hold: Hold) -> Outcome<()> {
-        self.locks
-            .take(LockFile::Guest(vmid), Holder::Task(hold.task), hold.shared)
+    /// Takes a guest's lock file for a task, for itself alone.
+    pub fn lock_alone(&mut self, vmid: u32, task: u64) -> Outcome<()> {
+        self.locks.take(LockFile::Guest(vmid), Holder::Task(task), false)
+    }
+
+    /// Takes a guest's lock file for a task, beside others that take it so.
+    pub fn lock_shared(&mut self, vmid: u32, task: u64) -> Outcome<()> {
+        self.locks.take(LockFile::Guest(vmid), Holder::Task(task), true)
     }
 
     /// Refuses while anybody holds a guest's lock file.

@@ -113,24 +113,30 @@ impl Task {
         self.upid.who == *who || (who.token.is_none() && self.upid.who.user == who.user)
     }
 
+    /// What every answer says of it; with its process or without.
+    fn head(&self, process: bool) -> Value {
+        let upid = &self.upid;
+        let mut head = json!({
+            "upid": upid.text(), "node": upid.node, "starttime": upid.starttime, "type": upid.kind, "id": upid.id,
+        });
+        if process {
+            (head["pid"], head["pstart"]) = (json!(upid.pid), json!(upid.pstart));
+        }
+        head
+    }
+
+    fn name_owner(&self, said: &mut Value) {
+        let who = &self.upid.who;
+        said["user"] = Value::from(who.user.as_str());
+        if let Some(token) = &who.token {
+            said["tokenid"] = Value::from(token.as_str());
+        }
+    }
+
     /// The answer of the status call.
     pub fn status(&self) -> Value {
-        let Upid {
-            node,
-            pid,
-            pstart,
-            starttime,
-            kind,
-            id,
-            who,
-        } = &self.upid;
-        let mut status = json!({
-            "upid": self.upid.text(), "node": node, "pid": pid, "pstart": pstart, "starttime": starttime,
-            "type": kind, "id": id, "user": who.user,
-        });
-        if let Some(token) = &who.token {
-            status["tokenid"] = Value::from(token.as_str());
-        }
+        let mut status = self.head(true);
+        self.name_owner(&mut status);
         match &self.end {
             None => status["status"] = Value::from("running"),
             Some(end) => {
@@ -153,30 +159,15 @@ impl Task {
 
     /// An entry of a node's list.
     pub fn listed(&self) -> Value {
-        let Upid {
-            node,
-            pid,
-            pstart,
-            starttime,
-            kind,
-            id,
-            who,
-        } = &self.upid;
-        let mut entry = json!({
-            "upid": self.upid.text(), "node": node, "pid": pid, "pstart": pstart, "starttime": starttime,
-            "type": kind, "id": id,
-        });
+        let mut entry = self.head(true);
         match &self.end {
             None => {
-                entry["user"] = Value::from(who.full());
+                entry["user"] = Value::from(self.upid.who.full());
                 entry["status"] = Value::from("RUNNING");
                 entry["saved"] = Value::from("0");
             }
             Some(end) => {
-                entry["user"] = Value::from(who.user.as_str());
-                if let Some(token) = &who.token {
-                    entry["tokenid"] = Value::from(token.as_str());
-                }
+                self.name_owner(&mut entry);
                 entry["status"] = Value::from(end.status.as_str());
                 entry["endtime"] = Value::from(end.at.secs());
             }
@@ -186,23 +177,10 @@ impl Task {
 
     /// An entry of the cluster's list.
     pub fn listed_in_cluster(&self) -> Value {
-        let Upid {
-            node,
-            pid,
-            starttime,
-            kind,
-            id,
-            who,
-            ..
-        } = &self.upid;
-        let mut entry = json!({
-            "upid": self.upid.text(), "node": node, "starttime": starttime, "type": kind, "id": id, "user": who.user,
-        });
-        if let Some(token) = &who.token {
-            entry["tokenid"] = Value::from(token.as_str());
-        }
+        let mut entry = self.head(false);
+        self.name_owner(&mut entry);
         match &self.end {
-            None => entry["pid"] = Value::from(*pid),
+            None => entry["pid"] = Value::from(self.upid.pid),
             Some(end) => {
                 entry["status"] = Value::from(end.status.as_str());
                 entry["endtime"] = Value::from(end.at.secs());

@@ -60,9 +60,13 @@ impl Version {
         self >= Self::V9_2
     }
 
-    /// Whether the agent's calls ask for VM.Monitor, which 9.0 replaced by privileges of the agent's own.
-    pub fn has_monitor_privilege(self) -> bool {
-        self < Self::V9_2
+    /// What this release asks for where 9.2 asks for the privilege: the agent's own ones are new in 9.0.
+    pub fn privilege(self, name: &str) -> &str {
+        if self < Self::V9_2 && name.starts_with("VM.GuestAgent.") {
+            "VM.Monitor"
+        } else {
+            name
+        }
     }
 }
 

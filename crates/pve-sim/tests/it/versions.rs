@@ -60,3 +60,18 @@ async fn before_8_4_errors_have_no_body_and_before_8_0_a_resize_has_no_task() {
         }
     }
 }
+
+#[tokio::test]
+async fn before_9_0_the_agents_calls_ask_for_the_right_to_monitor() {
+    for (version, asked) in [
+        (Version::V8_4, "VM.Monitor"),
+        (Version::V9_2, "VM.GuestAgent.Audit|VM.GuestAgent.Unrestricted"),
+    ] {
+        let rig = rig(version).await;
+        rig.clone(200).await;
+        let path = "/nodes/pve1/qemu/200/agent/network-get-interfaces";
+        let refused = rig.call("GET", path, &[]).await;
+        let reason = format!("Permission check failed (/vms/200, {asked})");
+        assert_eq!(refused.line(), (403, reason.as_str()));
+    }
+}

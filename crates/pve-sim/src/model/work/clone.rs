@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::config::{VmConfig, format_size, is_disk_key, size_of};
-use super::super::locks::{Hold, Holder, LockFile};
+use super::super::locks::{Holder, LockFile};
 use super::super::pace::Span;
 use super::super::refusal::{Outcome, Refusal};
 use super::super::storage::{Volume, drive_volid, own_name, split_volid};
@@ -61,13 +61,7 @@ impl CloneJob {
 
     fn reserve(&self, world: &mut World, step: &Step) -> Outcome<()> {
         world.check_writable_by(&self.file(step), step.task)?;
-        world.take_flock(
-            self.source,
-            Hold {
-                task: step.task,
-                shared: true,
-            },
-        )?;
+        world.lock_shared(self.source, step.task)?;
         let here = |vm: &Vm| vm.node == step.node;
         if world.vms.get(&self.newid).is_some_and(here) {
             return Err(Refusal::taken(self.newid));
@@ -84,13 +78,7 @@ impl CloneJob {
             )));
         }
         world.vm(&step.node, self.source)?;
-        world.take_flock(
-            self.newid,
-            Hold {
-                task: step.task,
-                shared: false,
-            },
-        )?;
+        world.lock_alone(self.newid, step.task)?;
         let config = VmConfig::of([("description", " qmclone temporary file"), ("lock", "clone")]);
         world
             .vms

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::change::{self, Change};
-use super::super::locks::Hold;
 use super::super::refusal::{Outcome, Refusal};
 use super::super::world::World;
 use super::{Job, Next, PowerJob, PowerKind, Step, spawn};
@@ -24,11 +23,7 @@ pub struct CreateJob {
 impl CreateJob {
     /// One step.
     pub fn step(&self, world: &mut World, step: &Step) -> Outcome<Next> {
-        let hold = Hold {
-            task: step.task,
-            shared: false,
-        };
-        world.take_flock(self.vmid, hold)?;
+        world.lock_alone(self.vmid, step.task)?;
         if step.stage == 0 {
             return Ok(Next::After(world.durations.clone.at(step.pace)));
         }

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::locks::Hold;
 use super::super::refusal::{Outcome, Refusal};
 use super::super::storage::{drive_volid, own_name, split_volid};
 use super::super::vm::Vm;
@@ -26,13 +25,7 @@ impl DestroyJob {
     /// One step.
     pub fn step(&self, world: &mut World, step: &Step) -> Outcome<Next> {
         if step.stage == 0 {
-            world.take_flock(
-                self.vmid,
-                Hold {
-                    task: step.task,
-                    shared: false,
-                },
-            )?;
+            world.lock_alone(self.vmid, step.task)?;
             let vm = world.vm(&step.node, self.vmid)?;
             self.check_removable(vm)?;
             check_unused(world, vm)?;

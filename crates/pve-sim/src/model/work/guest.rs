@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::locks::Hold;
 use super::super::refusal::{Outcome, Refusal};
 use super::super::storage::{drive_volid, split_volid};
 use super::super::vm::Snapshot;
@@ -46,11 +45,7 @@ pub struct GuestJob {
 impl GuestJob {
     /// One step.
     pub fn step(&self, world: &mut World, step: &Step) -> Outcome<Next> {
-        let hold = Hold {
-            task: step.task,
-            shared: false,
-        };
-        world.take_flock(self.vmid, hold)?;
+        world.lock_alone(self.vmid, step.task)?;
         if let Some(lock) = world.vm(&step.node, self.vmid)?.config.lock() {
             return Err(Refusal::locked(lock));
         }

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::super::change::{self, Change};
 use super::super::config::{format_size, parse_size, size_of};
-use super::super::locks::Hold;
 use super::super::refusal::{Outcome, Refusal};
 use super::super::storage::{drive_volid, own_name, split_volid};
 use super::super::world::World;
@@ -26,13 +25,7 @@ pub struct ResizeJob {
 impl ResizeJob {
     /// One step.
     pub fn step(&self, world: &mut World, step: &Step) -> Outcome<Next> {
-        world.take_flock(
-            self.vmid,
-            Hold {
-                task: step.task,
-                shared: false,
-            },
-        )?;
+        world.lock_alone(self.vmid, step.task)?;
         let size = self.check(world, step)?;
         if step.stage == 0 {
             return Ok(Next::After(world.durations.resize.at(step.pace)));
@@ -105,13 +98,7 @@ pub struct ConfigJob {
 impl ConfigJob {
     /// One step.
     pub fn step(&self, world: &mut World, step: &Step) -> Outcome<Next> {
-        world.take_flock(
-            self.vmid,
-            Hold {
-                task: step.task,
-                shared: false,
-            },
-        )?;
+        world.lock_alone(self.vmid, step.task)?;
         let sets = self
             .change
             .set

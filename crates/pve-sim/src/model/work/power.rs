@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::super::config::is_disk_key;
-use super::super::locks::Hold;
 use super::super::pace::{Pace, Span};
 use super::super::refusal::{Outcome, Refusal};
 use super::super::storage::{drive_volid, own_name, split_volid};
@@ -76,13 +75,7 @@ impl PowerJob {
     }
 
     fn begin_start(&self, world: &mut World, step: &Step) -> Outcome<Next> {
-        world.take_flock(
-            self.vmid,
-            Hold {
-                task: step.task,
-                shared: false,
-            },
-        )?;
+        world.lock_alone(self.vmid, step.task)?;
         check_state(world.vm(&step.node, self.vmid)?)?;
         if world
             .vm(&step.node, self.vmid)?
@@ -105,13 +98,7 @@ impl PowerJob {
         if let Some(lock) = vm.config.lock() {
             return Err(Refusal::locked(lock));
         }
-        world.take_flock(
-            self.vmid,
-            Hold {
-                task: step.task,
-                shared: false,
-            },
-        )?;
+        world.lock_alone(self.vmid, step.task)?;
         Ok(Next::After(if self.times_out(world, step) {
             self.timeout
         } else {
