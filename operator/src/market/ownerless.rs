@@ -9,7 +9,7 @@ use kube::{
     runtime::{controller::Action, events::EventType},
 };
 use operator_core::{
-    market::ownerless::{Care, SINCE, care},
+    market::ownerless::{Care, END, SINCE, care},
     reason::Reason,
 };
 use serde_json::json;
@@ -36,7 +36,16 @@ pub(super) async fn look_after(shared: &Shared, machine: &Machine) -> Result<Act
     let sure = !shared.ctx.server_clock.agreement().must_hold();
     match care(machine, owned, sure, shared.ctx.clock.now()) {
         Care::Nothing => {}
-        Care::Unmark => write(shared, machine, &json!({}), &json!(machine.spec)).await?,
+        // Emptied, not left out: a mark that somebody else has edited stays otherwise.
+        Care::Unmark => {
+            write(
+                shared,
+                machine,
+                &json!({SINCE: "", END: ""}),
+                &json!(machine.spec),
+            )
+            .await?;
+        }
         Care::Mark(since, text) => {
             write(shared, machine, &json!({SINCE: since}), &json!(machine.spec)).await?;
             say(shared, machine, &text);
@@ -89,6 +98,8 @@ async fn write(
 ) -> Result<(), Error> {
     let mut body = identity(machine);
     body["metadata"]["annotations"] = marks.clone();
+    // The cached spec is written back: only if nobody has changed it since.
+    body["metadata"]["resourceVersion"] = json!(machine.resource_version());
     body["spec"] = spec.clone();
     let api = api::<Machine>(shared, &machine.namespace().unwrap_or_default());
     let written = shared

@@ -68,7 +68,9 @@ async fn reconcile(guard: Arc<Guarded<Machine>>, shared: Arc<Shared>) -> Result<
         return Ok(Action::await_change());
     }
     if !ended {
-        return look_after(&shared, machine).await;
+        let next = look_after(&shared, machine).await?;
+        shared.backoff.reset(&key(Controller::Reaper, &*guard));
+        return Ok(next);
     }
     let mut measure = shared.ctx.reconciles.measure(Controller::Reaper);
     measure.outcome(Outcome::Failed);

@@ -78,7 +78,7 @@ impl Hands<'_> {
             storage,
             target: None,
         };
-        self.memory.untouched = false;
+        (self.memory.untouched, self.memory.cloned) = (false, false);
         match self.pve.clone_vm(&node, place.template, &request).await {
             Ok(upid) => self.watch(upid, TaskKind::Clone).await,
             Err(error) => {

@@ -129,7 +129,9 @@ pub fn ended(memory: &mut Remembered, task: &Task, status: TaskStatus, now: Time
             let class = Exit::Failed(text.clone()).class().unwrap_or(Class::Provider);
             let step = step_of(task.kind);
             let told = format!("{} ended with: {text}", act_of(task.kind));
-            memory.trouble = Some(Trouble::again(memory.trouble.as_ref(), step, class, told, now));
+            let deaf = task.kind == TaskKind::Shutdown && class != Class::Locked;
+            let trouble = Trouble::again(memory.trouble.as_ref(), step, class, told, now);
+            memory.trouble = Some(Trouble { deaf, ..trouble });
             TaskSeen::None
         }
     }
@@ -183,7 +185,7 @@ async fn find_guest(
         return Ok(absence);
     }
     if let Some(task) = running_clone(scope, now).await? {
-        memory.task = Some(task);
+        (memory.task, memory.hidden_since) = (Some(task), None);
         return Ok(Presence::Unknown(Why::LooksFree { again_at: now }));
     }
     // The clone may have ended between the first read and the last: look once more before calling it hidden.
@@ -230,7 +232,7 @@ async fn seen(
 ) -> Result<Presence<Guest>, dc_proxmox::Error> {
     if guest.lock() == Some(CLONING) {
         if let Some(task) = running_clone(scope, now).await? {
-            memory.task = Some(task);
+            (memory.task, memory.hidden_since) = (Some(task), None);
             return Ok(Presence::Unknown(Why::LooksFree { again_at: now }));
         }
         // It may have ended since it was read.
@@ -308,7 +310,7 @@ async fn running_clone(scope: &Scope<'_>, now: Timestamp) -> Result<Option<Task>
         let ours = row
             .token
             .as_ref()
-            .is_none_or(|id| format!("{}!{id}", row.user) == scope.token);
+            .is_some_and(|id| format!("{}!{id}", row.user) == scope.token);
         if row.exit.is_some() || !ours || row.upid.kind() != "qmclone" || row.upid.id() != template {
             continue;
         }

@@ -34,7 +34,7 @@ pub struct Remembered {
     pub trouble: Option<Trouble>,
     /// Node that the VM was last seen on.
     pub node: Option<String>,
-    /// Both clocks as they were read last.
+    /// Both clocks as they were read when they last agreed.
     pub read: Option<(Timestamp, Duration)>,
 }
 
@@ -43,9 +43,12 @@ impl Remembered {
     /// longer or shorter by it.
     pub fn now(&mut self, clock: &dyn Clock) -> Timestamp {
         let (wall, steady) = (clock.now(), clock.monotonic());
-        if let Some((last, then)) = self.read.replace((wall, steady)) {
-            let passed = SignedDuration::try_from(steady.saturating_sub(then)).unwrap_or(SignedDuration::MAX);
-            let jump = wall.duration_since(last).saturating_sub(passed);
+        let (last, then) = *self.read.get_or_insert((wall, steady));
+        let passed = SignedDuration::try_from(steady.saturating_sub(then)).unwrap_or(SignedDuration::MAX);
+        let jump = wall.duration_since(last).saturating_sub(passed);
+        // The clocks are read one after the other, so they never agree to the nanosecond.
+        if jump.abs() >= SignedDuration::from_secs(1) {
+            self.read = Some((wall, steady));
             let instants = [
                 self.hidden_since.as_mut(),
                 self.free_since.as_mut(),

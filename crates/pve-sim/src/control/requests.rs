@@ -11,6 +11,10 @@ use crate::model::moment::Moment;
 
 /// How many requests are kept.
 const KEPT: usize = 100_000;
+/// How much of them is kept, in bytes of their texts.
+const KEPT_BYTES: usize = 64 << 20;
+/// How much of a value is shown, and how many values of a request.
+const SHOWN: (usize, usize) = (16 << 10, 64);
 /// Parameters that are not shown.
 const SECRETS: &[&str] = &["cipassword", "password", "value"];
 
@@ -59,6 +63,7 @@ impl Entry {
     pub fn new(at: Moment, facts: &Facts, params: &Params, outcome: Outcome) -> Self {
         let shown = params
             .iter()
+            .take(SHOWN.1)
             .map(|(name, raw)| (name.to_owned(), shown(name, raw)))
             .collect();
         Self {
@@ -81,9 +86,23 @@ impl Entry {
 fn shown(name: &str, raw: &Raw) -> Value {
     match raw {
         _ if SECRETS.contains(&name) => Value::from("***"),
+        Raw::One(text) if text.len() > SHOWN.0 => {
+            let cut = text.floor_char_boundary(SHOWN.0);
+            Value::from(format!("{}…", text.get(..cut).unwrap_or_default()))
+        }
         Raw::One(text) => Value::from(text.as_str()),
         Raw::Many => Value::from("[…]"),
         Raw::Nested => Value::from("{…}"),
+    }
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        let values = self
+            .params
+            .iter()
+            .map(|(name, value)| name.len() + value.as_str().map_or(8, str::len));
+        self.path.len() + values.sum::<usize>()
     }
 }
 
@@ -91,6 +110,7 @@ fn shown(name: &str, raw: &Raw) -> Value {
 #[derive(Debug, Default)]
 pub struct Requests {
     entries: VecDeque<Entry>,
+    bytes: usize,
     last: u64,
 }
 
@@ -99,9 +119,13 @@ impl Requests {
     pub fn push(&mut self, mut entry: Entry) {
         self.last += 1;
         entry.seq = self.last;
+        self.bytes += entry.bytes();
         self.entries.push_back(entry);
-        if self.entries.len() > KEPT {
-            self.entries.pop_front();
+        while self.entries.len() > KEPT || self.bytes > KEPT_BYTES {
+            let Some(oldest) = self.entries.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.bytes();
         }
     }
 
@@ -113,6 +137,7 @@ impl Requests {
     /// Forgets all of them.
     pub fn clear(&mut self) {
         self.entries.clear();
+        self.bytes = 0;
     }
 
     /// The number of the newest.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, quick};
+use crate::rig::{Rig, quick, until};
 
 /// Parameters and the reason for which they are refused.
 type Row<'a> = (&'a [(&'a str, &'a str)], &'a str);
@@ -158,7 +158,7 @@ async fn a_template_is_locked_by_a_full_clone_of_it() {
         )
         .await
         .data();
-    while rig.truth(200).await.is_none() {}
+    until("the target", async || rig.truth(200).await).await;
     rig.root("PUT", "/nodes/pve1/qemu/9000/config", &[("description", "x")])
         .await
         .data();

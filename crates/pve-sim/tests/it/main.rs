@@ -34,6 +34,7 @@ mod power;
 mod rig;
 #[cfg(test)]
 mod robustness;
+mod scale;
 #[cfg(test)]
 mod transport;
 #[cfg(test)]

@@ -73,5 +73,7 @@ async fn before_9_0_the_agents_calls_ask_for_the_right_to_monitor() {
         let refused = rig.call("GET", path, &[]).await;
         let reason = format!("Permission check failed (/vms/200, {asked})");
         assert_eq!(refused.line(), (403, reason.as_str()));
+        let allowed = rig.root("GET", path, &[]).await;
+        assert_eq!(allowed.line(), (500, "VM 200 is not running"));
     }
 }

@@ -21,9 +21,9 @@ pub const PATIENCE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// What a Machine without a teardown needs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Care {
-    /// Nothing: its Contract is there.
+    /// Nothing: its Contract is there, or the clock can't be trusted with a mark.
     Nothing,
-    /// Its Contract is back: take the mark away.
+    /// Its Contract is back: empty the marks.
     Unmark,
     /// Mark it with this instant and say so.
     Mark(Timestamp, String),
@@ -36,16 +36,23 @@ pub enum Care {
 /// What to do about it; `owned`: its very Contract is there; `sure`: the clock can be trusted with an end.
 #[must_use]
 pub fn care(machine: &Machine, owned: bool, sure: bool, now: Timestamp) -> Care {
-    let marked = machine.annotations().get(SINCE);
+    let marks = machine.annotations();
+    let since = marks.get(SINCE).and_then(|text| text.parse::<Timestamp>().ok());
+    let asked = marks.get(END).is_some_and(|said| said == "true");
     if owned {
-        return marked.map_or(Care::Nothing, |_| Care::Unmark);
+        return if since.is_some() || asked {
+            Care::Unmark
+        } else {
+            Care::Nothing
+        };
     }
-    let since = marked.and_then(|text| text.parse::<Timestamp>().ok());
     let Some(since) = since else {
+        if !sure {
+            return Care::Nothing;
+        }
         let at = seconds(now).0;
         return Care::Mark(at, told(machine, end_of(at)));
     };
-    let asked = machine.annotations().get(END).is_some_and(|said| said == "true");
     if asked || (sure && now >= end_of(since)) {
         return Care::End(Teardown {
             cause: TeardownCause::Deleted,
@@ -98,11 +105,19 @@ mod tests {
         assert_eq!(care(&machine(&[]), true, true, now), Care::Nothing);
         let marked = machine(&[SINCE_EPOCH, (END, "true")]);
         assert_eq!(care(&marked, true, true, now), Care::Unmark);
+        assert_eq!(
+            care(&machine(&[(END, "true")]), true, true, now),
+            Care::Unmark,
+            "a request does not outlive its cause"
+        );
+        let emptied = machine(&[(SINCE, ""), (END, "")]);
+        assert_eq!(care(&emptied, true, true, now), Care::Nothing);
     }
 
     #[test]
     fn without_one_it_is_marked_first_and_ended_only_after_the_time_or_by_a_person() {
         let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(care(&machine(&[]), false, false, now), Care::Nothing);
         for bare in [
             machine(&[]),
             machine(&[(END, "true")]),

@@ -28,6 +28,8 @@ pub struct Trouble {
     pub retry_at: Timestamp,
     /// Failures in a row.
     pub count: u32,
+    /// The guest was asked to shut down and did not.
+    pub deaf: bool,
 }
 
 /// Steps by name, for messages and metrics.
@@ -91,13 +93,8 @@ impl Trouble {
             text,
             retry_at,
             count,
+            deaf: false,
         }
-    }
-
-    /// The guest did not shut down when it was asked to.
-    #[must_use]
-    pub fn is_deaf_guest(&self) -> bool {
-        self.at == StepKind::Stop
     }
 
     /// The reason that conditions give for it.

@@ -10,7 +10,10 @@ use kube::{
     runtime::controller::{Action, Controller},
 };
 use operator_core::{
-    provider::{machine::status::sentence, slot::release::route_is_gone},
+    provider::{
+        machine::status::sentence,
+        slot::{release::route_is_gone, words::removing_route},
+    },
     reason::Reason,
 };
 use tokio_util::sync::CancellationToken;
@@ -149,6 +152,11 @@ pub async fn remove(shared: &Shared, slot: &Slot, identity: &Identity) -> Result
 
 /// A quarantined Slot rests once a person says so and the VMID is proven free.
 async fn cleared(shared: &Shared, slot: &Slot, identity: &Identity) -> Result<Action, Error> {
+    // Nobody waits for what was begun here, so nobody else has to.
+    let cell = shared.memory.of(&identity.uid);
+    let mut memory = cell.lock().await;
+    (memory.permit, memory.task) = (None, None);
+    drop(memory);
     if slot.annotations().get(CLEAR) != Some(&slot.spec.vmid.to_string()) {
         return Ok(Action::await_change());
     }
@@ -156,8 +164,8 @@ async fn cleared(shared: &Shared, slot: &Slot, identity: &Identity) -> Result<Ac
     let agent = giveback::agent(shared, slot, &identity.namespace).await?;
     let waived = slot.annotations().contains_key(giveback::ROUTE_REMOVED);
     if !route_is_gone(route, agent, waived) {
-        let text = "Its route is still there: the Slot rests once the gateway's agent has removed it.";
-        setting::say(shared, slot, Reason::Quarantined, text).await?;
+        let text = sentence(&removing_route(&setting::named(slot)));
+        setting::say(shared, slot, Reason::Quarantined, &text).await?;
         return Ok(Action::requeue(Duration::from_secs(10)));
     }
     let Some(hindrance) = giveback::hindrance(shared, slot, identity).await? else {

@@ -39,6 +39,8 @@ pub struct World {
     pub quarantined: bool,
     pub made: bool,
     pub cloned: bool,
+    /// The clone is known to have ended well.
+    pub well: bool,
     pub blind: bool,
     pub hidden_since: Option<Timestamp>,
     pub free_since: Option<Timestamp>,
@@ -71,6 +73,7 @@ impl World {
             quarantined: false,
             made: false,
             cloned: false,
+            well: false,
             blind: false,
             hidden_since: None,
             free_since: None,
@@ -165,10 +168,10 @@ impl World {
 
     fn history(&self) -> History {
         History {
-            cloned: if self.cloned {
-                Cloned::Perhaps
-            } else {
-                Cloned::Never
+            cloned: match (self.cloned, self.well) {
+                (false, _) => Cloned::Never,
+                (true, false) => Cloned::Perhaps,
+                (true, true) => Cloned::Well,
             },
             made: self.made,
             hidden_limit: SignedDuration::from_secs(10),
@@ -178,6 +181,12 @@ impl World {
             deadline: None,
             asker: Asker::default(),
         }
+    }
+
+    /// What would be done now.
+    pub fn next(&mut self, want: &Blueprint) -> Option<Step> {
+        let seen = self.look(want);
+        plan(want, &seen, &self.history()).step
     }
 
     /// One round; whether it settled.
@@ -261,6 +270,7 @@ impl World {
             Step::Shutdown(proof) if self.deaf => {
                 if self.owned(&proof).is_some() {
                     self.fails(StepKind::Stop, "the guest did not answer");
+                    self.trouble.as_mut().unwrap().deaf = true;
                 }
             }
             Step::Shutdown(proof) | Step::Stop(proof) => {
@@ -272,7 +282,7 @@ impl World {
         }
     }
 
-    fn fails(&mut self, at: StepKind, text: &str) {
+    pub fn fails(&mut self, at: StepKind, text: &str) {
         let prior = self.trouble.take();
         let again = Trouble::again(prior.as_ref(), at, Class::Provider, text.to_owned(), self.now);
         self.trouble = Some(again);

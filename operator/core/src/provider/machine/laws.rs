@@ -4,15 +4,19 @@
 use crds::common::PowerState;
 use domain::{
     ids::{Uid, Vmid},
+    pve::Class,
     quantity::Bytes,
     stamp::Stamp,
 };
+use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::{
     abstract_proxmox::{Outside, World, outside},
     blueprint::{Blueprint, Card, Place},
+    plan::Step,
 };
+use crate::provider::trouble::{StepKind, Trouble};
 
 fn uid(n: u8) -> Uid {
     Uid::from_bytes([n; 16])
@@ -172,4 +176,37 @@ fn a_guest_that_does_not_listen_is_stopped_all_the_same() {
     let want = sample(PowerState::Stopped);
     made(&mut world, &want);
     assert!(!world.vm.unwrap().running);
+}
+
+#[test]
+fn a_shutdown_that_could_not_be_asked_for_is_asked_for_again_and_stops_nobody() {
+    let mut world = World::new();
+    made(&mut world, &sample(PowerState::Running));
+    let want = sample(PowerState::Stopped);
+    for _ in 0..5 {
+        world.fails(StepKind::Stop, "no route to host");
+        world.now = world.now.checked_add(SignedDuration::from_mins(2)).unwrap();
+        let step = world.next(&want);
+        assert!(matches!(step, Some(Step::Shutdown(_))), "{step:?}");
+    }
+}
+
+#[test]
+fn p2_a_race_that_is_lost_after_a_clone_that_went_well_sets_the_slot_aside() {
+    let mut world = World {
+        vm: Some(World::foreign()),
+        cloned: true,
+        well: true,
+        ..World::new()
+    };
+    world.vm.as_mut().unwrap().visible = false;
+    world.trouble = Some(Trouble::again(
+        None,
+        StepKind::Clone,
+        Class::LostRace,
+        "VM 10010 already exists".to_owned(),
+        world.now,
+    ));
+    world.round(&sample(PowerState::Running));
+    assert!(world.quarantined);
 }

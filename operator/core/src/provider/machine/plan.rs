@@ -145,10 +145,13 @@ fn unknown(want: &Blueprint, why: &Why, now: Timestamp, history: &History) -> Pl
             Plan::act(Step::Clone, words::running(want, TaskKind::Clone))
         }
         Why::LooksFree { again_at } => Plan::wait(words::looking(want), until(*again_at, now, SOON)),
+        Why::Hidden { .. } if lost && !history.made => {
+            Plan::act(Step::Quarantine(words::taken(want)), words::lost(want))
+        }
         Why::Hidden { .. } if history.made || history.cloned == Cloned::Well => {
             Plan::wait(words::hidden(want), LATER)
         }
-        Why::Hidden { since } if lost || now.duration_since(*since) >= history.hidden_limit => {
+        Why::Hidden { since } if now.duration_since(*since) >= history.hidden_limit => {
             Plan::act(Step::Quarantine(words::taken(want)), words::lost(want))
         }
         Why::Hidden { .. } => Plan::wait(words::looking(want), LATER),
@@ -219,7 +222,7 @@ fn power(want: &Blueprint, guest: &Guest, proof: Ownership, now: Timestamp, hist
             None => Plan::act(Step::Start(proof), words::running(want, TaskKind::Start)),
         },
         (PowerState::Stopped, Some(PowerState::Running)) => {
-            let deaf = history.trouble.as_ref().is_some_and(Trouble::is_deaf_guest);
+            let deaf = history.trouble.as_ref().is_some_and(|trouble| trouble.deaf);
             let (step, kind) = if deaf {
                 (Step::Stop(proof), TaskKind::Stop)
             } else {

@@ -173,9 +173,7 @@ fn present(facts: &Facts, release: &Release, guest: &Guest) -> Plan<Step> {
                 .0
                 .checked_add(facts.bounds.route)
                 .and_then(|at| at.checked_add(facts.bounds.shutdown));
-            if patience.is_ok_and(|end| facts.now < end)
-                && !facts.trouble.as_ref().is_some_and(Trouble::is_deaf_guest)
-            {
+            if patience.is_ok_and(|end| facts.now < end) && !failed_to_stop(facts) {
                 Plan::act(
                     Step::Shutdown(proof),
                     words::destroying(facts.vmid, "Shutting down"),
@@ -186,6 +184,10 @@ fn present(facts: &Facts, release: &Release, guest: &Guest) -> Plan<Step> {
         }
         Some(PowerState::Stopped) => destroy(facts, guest, proof),
     }
+}
+
+fn failed_to_stop(facts: &Facts) -> bool {
+    facts.trouble.as_ref().is_some_and(|t| t.at == StepKind::Stop)
 }
 
 fn destroy(facts: &Facts, guest: &Guest, proof: Ownership) -> Plan<Step> {
