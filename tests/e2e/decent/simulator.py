@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class Simulator:
         self.ca_pem: str = facts["ca_pem"]
         self.fingerprint: str = facts["fingerprint"]
         self.token: str = facts["token"]
+        self.root_token: str = facts["root_token"]
         self.pool: str = facts["pool"]
         self.templates: dict[str, int] = facts["templates"]
         self.guest_network: str | None = facts["guest_network"]
@@ -131,6 +133,28 @@ class Simulator:
     def put_vm(self, vmid: int, node: str = "pve1", **facts: object) -> Record:
         """Somebody else makes a guest."""
         return self._call("POST", "/vms", {"vmid": vmid, "node": node, **facts})
+
+    def clone_by_hand(self, newid: int, node: str = "pve1") -> None:
+        """An administrator who has logged in with a password clones our template."""
+        admin = {"userid": "admin@pve", "password": "only-in-a-test"}
+        trust = ssl.create_default_context(cadata=self.ca_pem)
+        token = {"Authorization": f"PVEAPIToken={self.root_token}"}
+        with httpx.Client(base_url=f"{self.url}/api2/json", verify=trust, timeout=10, trust_env=False) as client:
+
+            def call(method: str, path: str, data: Record, headers: dict[str, str]) -> Any:
+                answer = client.request(method, path, data=data, headers=headers)
+                assert answer.is_success, f"{path}: {answer.text}"
+                return answer.json()["data"]
+
+            call("POST", "/access/users", admin, token)
+            rights = {"path": "/", "users": admin["userid"], "roles": "Administrator"}
+            call("PUT", "/access/acl", rights, token)
+            login = {"username": admin["userid"], "password": admin["password"]}
+            ticket = call("POST", "/access/ticket", login, {})
+            cookie = {"Cookie": f"PVEAuthCookie={ticket['ticket']}"}
+            person = cookie | {"CSRFPreventionToken": ticket["CSRFPreventionToken"]}
+            what = {"newid": newid, "name": "by-hand"}
+            call("POST", f"/nodes/{node}/qemu/{self.templates[node]}/clone", what, person)
 
     def change_vm(self, vmid: int, **change: object) -> Record:
         return self._call("PATCH", f"/vms/{vmid}", change)

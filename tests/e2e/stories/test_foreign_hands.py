@@ -59,6 +59,23 @@ def test_a_foreigner_that_takes_the_vmid_at_the_last_moment_is_never_touched(mar
     assert site.sim.vm(10000) == foreign
 
 
+@pytest.mark.parametrize("sees", [False, True], ids=["hidden", "seen"])
+def test_an_administrators_own_clone_to_our_vmid_is_never_taken_for_ours(market: Market, sees: bool) -> None:
+    site = market.site(sim={"clone_seconds": 5})
+    if sees:
+        site.sim.see_all()
+        site.until_pool_warns("ExcessPrivilege")
+    held = site.sim.fault({"delay": {"ms": 1500}}, method="POST", path=CLONE)
+    contract = market.tenant().rent(site)
+    until("the clone is asked for", lambda: site.sim.faults_met(held))
+    site.sim.clone_by_hand(10000)
+    contract.until_holds("Provisioned", timeout=90)
+    assert contract.vm()["vmid"] == 10001
+    assert [call for call in site.sim.changes(vmid=10000) if call["method"] != "POST"] == [], "its task goes on"
+    until("the clone by hand has ended", lambda: "lock" not in site.sim.vm(10000)["config"])
+    assert site.sim.vm(10000)["name"] == "by-hand"
+
+
 def test_a_renamed_vm_is_still_ours_and_keeps_its_new_name(market: Market) -> None:
     site, contract = running(market)
     vmid, mark = contract.vm()["vmid"], site.sim.mark()
