@@ -97,8 +97,27 @@ fn a_deadline_in_a_further_attempt_is_put_down_to_the_failure_before_it() {
     assert!(text.contains("disk of sorrow. Refunded in full."), "{text}");
 }
 
-#[test]
-fn a_deadline_without_capacity_left_by_a_failure_is_put_down_to_the_failure() {
+#[rstest]
+#[case::no_capacity(
+    "WaitingForCapacity",
+    "Pool rack1 needs a node that works.",
+    "disk of sorrow. After that: Pool rack1"
+)]
+#[case::placed_again(
+    "TaskFailed",
+    "It has left nothing.",
+    "disk of sorrow. After that: It has left nothing."
+)]
+#[case::told(
+    "TaskFailed",
+    "The clone ended with: disk of sorrow.",
+    "The clone ended with: disk of sorrow. Refunded"
+)]
+fn what_follows_from_a_failure_is_put_down_to_the_failure(
+    #[case] waits: &str,
+    #[case] next: &str,
+    #[case] says: &str,
+) {
     let mut world = world();
     world.settle();
     let status = world.machine.as_mut().unwrap().status.get_or_insert_default();
@@ -108,21 +127,18 @@ fn a_deadline_without_capacity_left_by_a_failure_is_put_down_to_the_failure() {
         text: "The clone ended with: disk of sorrow".into(),
     });
     status.waiting = Some(Waiting {
-        reason: "WaitingForCapacity".into(),
+        reason: waits.into(),
         actor: Actor::Provider,
         since: at(1),
         deadline: None,
-        next_step: "Pool rack1 needs a node that works.".into(),
-        position: Some(1),
+        next_step: next.into(),
+        position: None,
     });
     world.second = 1 + HOUR;
     world.settle();
     let (_, cause, text) = world.condition("Scheduled");
     assert_eq!(cause, "TaskFailed");
-    assert!(
-        text.contains("disk of sorrow. After that: Pool rack1 needs a node that works."),
-        "{text}"
-    );
+    assert!(text.contains(says), "{text}");
 }
 
 #[rstest]

@@ -1,9 +1,6 @@
 //! Sentences of the Contract that more than one part says.
 
-use crds::{
-    Contract, Machine, Slot,
-    common::{Actor, PowerState},
-};
+use crds::{Contract, Machine, Slot, common::PowerState};
 use jiff::Timestamp;
 
 use super::{Facts, MachineSeen};
@@ -91,22 +88,25 @@ pub(super) fn blame(facts: &Facts<'_>) -> Wait {
         .present()
         .and_then(|machine| machine.status.as_ref()?.last_error.as_ref());
     match failed {
+        Some(error) if hindrance.message.contains(&error.text) => hindrance,
         Some(error) if hindrance.reason == Reason::Scheduled => Wait::new(
             reason(&error.reason),
             format!("{}.", error.text),
             hindrance.next_step,
         ),
-        // A node that failed is avoided, so the failure is why nothing is left.
-        Some(error) if hindrance.reason == Reason::WaitingForCapacity => Wait::new(
-            reason(&error.reason),
-            format!("{}. After that: {}", error.text, hindrance.message),
-            hindrance.next_step,
-        ),
-        Some(error) if hindrance.actor == Actor::Nobody => Wait {
+        // A node that failed is left and avoided: the failure is why it is placed again, or why nothing is left.
+        Some(error) if matches!(hindrance.reason, Reason::WaitingForCapacity | Reason::TaskFailed) => {
+            Wait::new(
+                reason(&error.reason),
+                format!("{}. After that: {}", error.text, hindrance.message),
+                hindrance.next_step,
+            )
+        }
+        Some(error) => Wait {
             message: format!("{} Before that: {}.", hindrance.message, error.text),
             ..hindrance
         },
-        _ => hindrance,
+        None => hindrance,
     }
 }
 
