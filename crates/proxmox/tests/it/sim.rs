@@ -1,144 +1,15 @@
 //! A machine's whole life, lost races, lost answers and missing rights against the simulator.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use dc_proxmox::{
-    Change, CloneRequest, Config, Error, Exit, Fingerprint, NewRule, PowerStatus, Pve, TaskQuery, TaskSource,
-    TaskStatus, TransportKind, Trust,
+    Change, Exit, Fingerprint, PowerStatus, Pve, TaskQuery, TaskSource, TaskStatus, TransportKind, Trust,
 };
-use domain::ids::{NodeName, Uid, Vmid};
 use domain::pve::{Class, MissingPrivilege, Upid};
-use domain::stamp::{Found, Stamp, find};
-use pve_sim::{Durations, Sim, SimConfig, SimHandle, Span};
-use serde_json::{Value, json};
+use domain::stamp::{Found, find};
+use serde_json::json;
 
-const BUDGET: Duration = Duration::from_secs(30);
-
-/// A simulator with short tasks, a client of its service token, and its control port.
-struct Bed {
-    sim: SimHandle,
-    pve: Pve,
-    node: NodeName,
-    template: Vmid,
-}
-
-fn config(sim: &SimHandle, trust: Trust, token: &str) -> Config {
-    Config {
-        endpoints: vec![sim.url.parse().unwrap()],
-        token: token.parse().unwrap(),
-        trust,
-        deadline: BUDGET,
-    }
-}
-
-fn vmid(id: u32) -> Vmid {
-    id.try_into().unwrap()
-}
-
-fn stamp() -> Stamp {
-    let uid = |n: u8| Uid::from_bytes([n; 16]);
-    Stamp {
-        hub: uid(1),
-        machine: uid(2),
-        slot: uid(3),
-    }
-}
-
-impl Bed {
-    async fn start() -> Self {
-        let quick = Span::millis(10, 10);
-        let durations = Durations {
-            clone: quick,
-            full_clone: quick,
-            start: quick,
-            stop: quick,
-            shutdown: quick,
-            destroy: quick,
-            resize: quick,
-            cleanup: Span::ZERO,
-        };
-        let auth_delay = Duration::ZERO;
-        let sim = Sim::start(SimConfig {
-            durations,
-            auth_delay,
-            stats_lag: Duration::ZERO,
-            ..SimConfig::default()
-        });
-        let sim = sim.await.unwrap();
-        let pve = Pve::new(&config(&sim, Trust::Ca(sim.ca_pem.clone()), &sim.token)).unwrap();
-        let (node, template) = sim.templates[0].clone();
-        Self {
-            pve,
-            node: node.parse().unwrap(),
-            template: vmid(template),
-            sim,
-        }
-    }
-
-    /// Turns a switch of the control port.
-    async fn turn(&self, path: &str, body: &Value) {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let url = format!("{}{path}", self.sim.control_url);
-        let answer = reqwest::Client::new().post(url).json(body).send().await.unwrap();
-        assert!(
-            answer.status().is_success(),
-            "{path}: {}",
-            answer.text().await.unwrap()
-        );
-    }
-
-    fn wish(&self, newid: u32) -> CloneRequest {
-        CloneRequest {
-            newid: vmid(newid),
-            name: "dc-0b8f4b5e9b".into(),
-            description: stamp().line(),
-            pool: self.sim.pool.clone(),
-            full: false,
-            storage: None,
-            target: None,
-        }
-    }
-
-    async fn clone(&self, newid: u32) -> Result<Upid, Error> {
-        self.pve
-            .clone_vm(&self.node, self.template, &self.wish(newid))
-            .await
-    }
-
-    async fn ended(&self, task: &Upid) -> Exit {
-        match self.pve.await_task(task, BUDGET).await.unwrap() {
-            TaskStatus::Ended { exit } => exit,
-            TaskStatus::Running => Exit::Failed(format!("{task} still runs")),
-        }
-    }
-
-    async fn made(&self, newid: u32) -> Vmid {
-        assert_eq!(self.ended(&self.clone(newid).await.unwrap()).await, Exit::Ok);
-        vmid(newid)
-    }
-}
-
-fn set(values: &[(&str, &str)]) -> Change {
-    let set = values
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect();
-    Change {
-        set,
-        delete: Vec::new(),
-    }
-}
-
-fn rule(action: &str, source: &str) -> NewRule {
-    NewRule {
-        kind: "in".into(),
-        action: action.into(),
-        enable: 1,
-        source: Some(source.into()),
-        ..NewRule::default()
-    }
-}
+use crate::bed::{BUDGET, Bed, config, rule, set, stamp, vmid};
 
 #[tokio::test]
 async fn preflight_reads_say_how_the_cluster_is() {

@@ -18,6 +18,7 @@ mod clone;
 mod config;
 #[cfg(test)]
 mod control;
+mod datacenter;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]

@@ -65,6 +65,8 @@ pub fn start(
 }
 
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod pass_tests;
 #[cfg(test)]
 mod tests;

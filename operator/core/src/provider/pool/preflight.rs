@@ -258,3 +258,7 @@ fn firewall(spec: &PoolSpec, answered: &Answered) -> Option<Finding> {
 #[cfg(test)]
 #[path = "preflight_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "rights_tests.rs"]
+mod rights_tests;
