@@ -14,7 +14,7 @@ missing() {
 packages=${*:-$(missing setpriv:util-linux flock:util-linux ip:iproute2 nft:nftables sshd:openssh-server \
   ssh:openssh-client conntrack:conntrack cc:gcc shellcheck:shellcheck)}
 [ -n "$packages" ] || exit 0
-packages=$(echo "$packages" | tr '\n' ' ')
+packages=$(echo "$packages" | sort -u | tr '\n' ' ')
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
   echo "Missing system packages (names as in Debian), please install them: $packages" >&2
   exit 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from decent.contract import Contract
 from decent.market import Market
 from decent.simulator import CLONE, CONFIG, START, VM
+from decent.site import Site
 from decent.wait import until
 
 RULES = "/nodes/{node}/qemu/{vmid}/firewall/rules"
@@ -47,37 +49,37 @@ def test_killed_while_making_a_machine_makes_one(market: Market, point: str) -> 
     assert site.sim.vms() == []
 
 
-@pytest.mark.parametrize("how", ["killed", "answer-lost"])
-def test_a_token_that_sees_the_target_of_its_clone_waits_for_it(market: Market, how: str) -> None:
-    site = market.site(own=True, sim={"clone_seconds": 4})
+LOST = {"killed": {"delay": {"ms": 1}}, "answer-lost": "drop_after"}
+
+
+def asked_for_a_clone(market: Market, how: str, clone_seconds: int) -> tuple[Site, Contract]:
+    """A clone that its operator knows nothing of, under a token that may read every VM."""
+    site = market.site(own=True, sim={"clone_seconds": clone_seconds})
     site.sim.see_all()
     site.until_pool_warns("ExcessPrivilege")
-    act = {"delay": {"ms": 1}} if how == "killed" else "drop_after"
-    fault = site.sim.fault(act, method="POST", path=CLONE)
+    fault = site.sim.fault(LOST[how], method="POST", path=CLONE)
     contract = market.tenant().rent(site)
     until("the clone is asked for", lambda: site.sim.faults_met(fault))
     if how == "killed":
         site.operator.kill()
+    return site, contract
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_a_token_that_sees_the_target_of_its_clone_waits_for_it(market: Market, how: str) -> None:
+    site, contract = asked_for_a_clone(market, how, 4)
+    if how == "killed":
         site.operator.start()
     contract.until_holds("Provisioned")
     assert (len(site.sim.vms()), len(contract.slots())) == (1, 1)
 
 
-@pytest.mark.parametrize("how", ["killed", "answer-lost"])
+@pytest.mark.parametrize("how", LOST)
 def test_a_clone_that_the_token_sees_is_ended_with_its_contract(market: Market, how: str) -> None:
-    site = market.site(own=True, sim={"clone_seconds": 60})
-    site.sim.see_all()
-    site.until_pool_warns("ExcessPrivilege")
-    act = {"delay": {"ms": 1}} if how == "killed" else "drop_after"
-    fault = site.sim.fault(act, method="POST", path=CLONE)
-    contract = market.tenant().rent(site)
-    until("the clone is asked for", lambda: site.sim.faults_met(fault))
+    site, contract = asked_for_a_clone(market, how, 60)
+    contract.cancel()
     if how == "killed":
-        site.operator.kill()
-        contract.cancel()
         site.operator.start()
-    else:
-        contract.cancel()
     contract.until_clean()
     assert site.sim.vms() == []
 
