@@ -68,6 +68,9 @@ pub struct Args {
     /// A folder in which the cluster, its tokens and its certificates are kept; it goes on from there after any end.
     #[arg(long)]
     state: Option<PathBuf>,
+    /// Kilobytes of changes kept there before the whole cluster is written anew.
+    #[arg(long, value_name = "KB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    journal_kb: u32,
     /// How many simulated seconds pass in one second, for everything but connections.
     #[arg(long, default_value_t = 1.0, value_parser = scale)]
     time_scale: f64,
@@ -170,6 +173,7 @@ impl Args {
             guest_boot_seconds,
             dir,
             state,
+            journal_kb,
             time_scale,
             pve_version,
             command: _,
@@ -192,6 +196,7 @@ impl Args {
             seed,
             dir,
             state,
+            journal: u64::from(journal_kb) << 10,
             time_scale,
             version: pve_version,
             guests: match guests {

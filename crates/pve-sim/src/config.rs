@@ -42,6 +42,8 @@ pub struct SimConfig {
     pub dir: Option<PathBuf>,
     /// Where the cluster is kept, so that it outlives the process; none: nowhere.
     pub state: Option<PathBuf>,
+    /// How many bytes of changes are kept there before the whole cluster is written anew.
+    pub journal: u64,
     /// How many simulated seconds pass in one.
     pub time_scale: f64,
     /// The release that the nodes run.
@@ -69,6 +71,7 @@ impl Default for SimConfig {
             seed: None,
             dir: None,
             state: None,
+            journal: 4 << 20,
             time_scale: 1.0,
             version: Version::default(),
             guests: Guests::None,

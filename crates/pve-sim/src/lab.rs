@@ -8,12 +8,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
+use hyper::body::Bytes;
 use hyper::ext::ReasonPhrase;
 use hyper::{HeaderMap, Request, Response};
 
 use crate::clock::Clock;
 use crate::config::SimConfig;
-use crate::http::exchange;
+use crate::http::{Sent, perform, respond};
 use crate::model::moment::Moment;
 use crate::model::world::World;
 use crate::sim::Shared;
@@ -152,9 +153,9 @@ impl Lab {
             built = built.header(name, value);
         }
         let begin = self.now();
-        let response = exchange(&self.shared, built.body(Body::from(body)).ok()?)
-            .await
-            .ok()?;
+        let request = built.body(Sent::Whole(Bytes::from(body))).ok()?;
+        let done = perform(&self.shared, request).await.ok()?;
+        let response = respond(&self.shared, done).await.ok()?;
         let held = self.now().since(begin);
         Some(LabResponse::of(response, held))
     }

@@ -257,7 +257,7 @@ fn origin(config: &SimConfig) -> Result<(Origin, Option<Folder>), SimError> {
     let Some(path) = &config.state else {
         return Ok((make()?, None));
     };
-    let folder = Folder::open(path).map_err(SimError::state)?;
+    let folder = Folder::open(path, config.journal).map_err(SimError::state)?;
     let origin = folder.origin(SimError::state, make)?;
     Ok((origin, Some(folder)))
 }

@@ -48,8 +48,8 @@ pub struct Entry {
     pub node: Option<String>,
     /// Its parameters.
     pub params: Map<String, Value>,
-    /// The status of the answer.
-    pub status: u16,
+    /// The status of the answer; none yet while the request is held or worked on.
+    pub status: Option<u16>,
     /// Whether the connection was cut by a fault.
     pub cut: bool,
     /// The task that it started.
@@ -59,8 +59,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The entry of a request.
-    pub fn new(at: Moment, facts: &Facts, params: &Params, outcome: Outcome) -> Self {
+    /// The entry of a request that has just come.
+    pub fn new(at: Moment, facts: &Facts, params: &Params) -> Self {
         let shown = params
             .iter()
             .take(SHOWN.1)
@@ -75,9 +75,9 @@ impl Entry {
             newid: facts.newid,
             node: facts.node.clone(),
             params: shown,
-            status: outcome.status,
-            cut: outcome.cut,
-            upid: outcome.upid,
+            status: None,
+            cut: false,
+            upid: None,
             mutating: facts.method != "GET",
         }
     }
@@ -115,8 +115,8 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Adds a request.
-    pub fn push(&mut self, mut entry: Entry) {
+    /// Adds a request that has just come, and gives its number.
+    pub fn came(&mut self, mut entry: Entry) -> u64 {
         self.last += 1;
         entry.seq = self.last;
         self.bytes += entry.bytes();
@@ -126,6 +126,16 @@ impl Requests {
                 break;
             };
             self.bytes -= oldest.bytes();
+        }
+        self.last
+    }
+
+    /// Notes how a request ended, if it is still kept.
+    pub fn ended(&mut self, seq: u64, outcome: Outcome) {
+        let Outcome { status, cut, upid } = outcome;
+        if let Ok(at) = self.entries.binary_search_by_key(&seq, |entry| entry.seq) {
+            let entry = &mut self.entries[at];
+            (entry.status, entry.cut, entry.upid) = (Some(status), cut, upid);
         }
     }
 

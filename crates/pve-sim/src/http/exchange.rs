@@ -1,12 +1,15 @@
-//! One request and its answer: faults that were asked for, the caller, the call, the waiting, the form of the answer.
+//! One request and its answer, in two steps: what it asks for is done (faults that were asked for, the caller, the call,
+//! the waiting), then it is told (the form of the answer, a connection that is cut). Reads nothing from a connection.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
+use hyper::body::Bytes;
 use hyper::ext::ReasonPhrase;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SERVER};
-use hyper::{Request, Response, StatusCode};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -25,8 +28,6 @@ use crate::model::task::Doom;
 use crate::model::world::World;
 use crate::sim::Shared;
 
-/// The largest body that is read.
-const LARGEST: usize = 512 * 1024;
 /// How often a call looks again whether a lock file is free.
 const FLOCK_POLL: Duration = Duration::from_millis(50);
 /// How long the proxy waits for an answer of the daemon behind it.
@@ -59,43 +60,55 @@ fn split_format(path: &str) -> Result<Option<(Format, &str)>, Fault> {
     }
 }
 
+/// The body of a request, all of it.
+pub enum Sent {
+    /// What came; nothing where no body is read.
+    Whole(Bytes),
+    /// More than the daemon takes.
+    TooLarge,
+}
+
+/// Whether the daemon reads the body of such a request.
+pub fn has_body(method: &Method) -> bool {
+    matches!(*method, Method::PUT | Method::POST)
+}
+
 /// The connection is cut on purpose.
 #[derive(Debug, Error)]
 #[error("connection cut on request")]
 pub struct Cut;
 
-/// Answers a request, or cuts the connection.
-pub async fn exchange(shared: &Arc<Shared>, request: Request<Body>) -> Result<Response<Body>, Cut> {
-    let (head, body) = request.into_parts();
-    let method = head.method.as_str().to_owned();
-    let path = head.uri.path().to_owned();
-    let query = from_form(head.uri.query().unwrap_or_default().as_bytes());
-    let params = read(&method, &head.headers, body).await;
-    let params = params.map(|mut params| {
-        params.merge(query);
-        params
-    });
+/// What became of a request, before anybody is told.
+pub struct Done {
+    reply: Reply,
+    format: Format,
+    ending: Option<Ending>,
+    close: bool,
+}
+
+/// Does what a request asks for. Once begun it goes on to its end, whether or not somebody still waits for the answer:
+/// the daemon does not look at the connection meanwhile.
+pub async fn perform(shared: &Arc<Shared>, request: Request<Sent>) -> Result<Done, Cut> {
+    let (head, sent) = request.into_parts();
+    let (method, path) = (head.method.as_str(), head.uri.path());
+    let params = params_of(&head, &sent);
     let shown = params.as_ref().map_or_else(|_| Params::default(), Clone::clone);
-    let split = split_format(&path).ok().flatten();
-    let (format, call) = split.unwrap_or((Format::Json, &path));
-    let facts = Facts::new(&method, call, &shown);
-    if is_lost_upload(&method, call, &head.headers) {
+    let split = split_format(path).ok().flatten();
+    let (format, call) = split.unwrap_or((Format::Json, path));
+    let facts = Facts::new(method, call, &shown);
+    if is_lost_upload(method, call, &head.headers) {
         shared.clock.sleep(LOST_UPLOAD).await;
         return Err(Cut);
     }
     let at = shared.clock.now();
+    let number = shared.requests().came(Entry::new(at, &facts, &shown));
     let taken = shared.faults().take(&facts, at);
     armed::before(shared, &taken, &facts).await;
     let reply = match armed::instead(&taken.plan) {
         Some(reply) => reply,
         None => {
-            answer(
-                shared,
-                (&method, &path),
-                (&head.headers, taken.plan.doom.as_ref()),
-                params,
-            )
-            .await
+            let wish = (&head.headers, taken.plan.doom.as_ref());
+            answer(shared, (method, path), wish, params).await
         }
     };
     let outcome = Outcome {
@@ -104,9 +117,19 @@ pub async fn exchange(shared: &Arc<Shared>, request: Request<Body>) -> Result<Re
         upid: upid_of(&reply),
     };
     armed::after(shared, &taken, &facts, outcome.upid.as_deref()).await;
-    shared.requests().push(Entry::new(at, &facts, &shown, outcome));
-    let mut response = finish(shared, taken.plan.ending.as_ref(), (reply, format)).await?;
-    if wants_close(&head.headers) {
+    shared.requests().ended(number, outcome);
+    Ok(Done {
+        reply,
+        format,
+        ending: taken.plan.ending.clone(),
+        close: wants_close(&head.headers),
+    })
+}
+
+/// Answers a request whose work is done, or cuts the connection.
+pub async fn respond(shared: &Shared, done: Done) -> Result<Response<Body>, Cut> {
+    let mut response = finish(shared, done.ending.as_ref(), (done.reply, done.format)).await?;
+    if done.close {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
@@ -145,17 +168,18 @@ fn wants_close(headers: &HeaderMap) -> bool {
     asked.is_some_and(|value| value.eq_ignore_ascii_case("close"))
 }
 
-async fn read(method: &str, headers: &HeaderMap, body: Body) -> Result<Params, Fault> {
-    if !matches!(method, "PUT" | "POST") {
-        return Ok(Params::default());
-    }
-    let body = to_bytes(body, LARGEST)
-        .await
-        .map_err(|_| Fault::bare(413, "for data too large"))?;
-    from_body(
-        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()),
-        &body,
-    )
+/// The parameters of query and body.
+fn params_of(head: &Parts, sent: &Sent) -> Result<Params, Fault> {
+    let mut params = match sent {
+        Sent::TooLarge => return Err(Fault::bare(413, "for data too large")),
+        Sent::Whole(body) if has_body(&head.method) => {
+            let kind = head.headers.get(CONTENT_TYPE);
+            from_body(kind.and_then(|value| value.to_str().ok()), body)?
+        }
+        Sent::Whole(_) => Params::default(),
+    };
+    params.merge(from_form(head.uri.query().unwrap_or_default().as_bytes()));
+    Ok(params)
 }
 
 /// The answer of the API, after every wait.

@@ -5,22 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use hyper::Request;
-use hyper::body::Incoming;
+use futures::StreamExt as _;
+use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::exchange::exchange;
+use super::exchange::{Cut, Sent, has_body, perform, respond};
 use crate::sim::Shared;
 
-/// How long a connection may be idle.
+/// The largest body that is read.
+const LARGEST: usize = 512 * 1024;
+/// How long a connection may be idle, between requests or within one.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -110,11 +114,16 @@ impl Listener {
     }
 
     fn spawn(&self, stream: TcpStream, cut: CancellationToken) {
-        let (acceptor, shared) = (self.acceptor.clone(), Arc::clone(&self.shared));
+        let acceptor = self.acceptor.clone();
+        let works = Works {
+            shared: Arc::clone(&self.shared),
+            stop: self.stop.clone(),
+            tracker: self.tracker.clone(),
+        };
         self.tracker.spawn(async move {
             tokio::select! {
                 () = cut.cancelled() => {}
-                () = connection(stream, acceptor, shared) => {}
+                () = connection(stream, acceptor, works) => {}
             }
         });
     }
@@ -128,20 +137,60 @@ async fn becomes(door: &mut watch::Receiver<bool>, open: bool) {
     }
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+/// Where requests are worked on, apart from the connections that they came by.
+#[derive(Clone)]
+struct Works {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl Works {
+    /// Answers a request, or cuts the connection. A client that goes away misses the answer only.
+    async fn exchange(self, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+        let (head, body) = request.into_parts();
+        let sent = if has_body(&head.method) {
+            read(Body::new(body)).await?
+        } else {
+            Sent::Whole(Bytes::new())
+        };
+        let (shared, request) = (Arc::clone(&self.shared), Request::from_parts(head, sent));
+        let work = self.tracker.spawn(async move {
+            tokio::select! {
+                () = self.stop.cancelled() => Err(Cut),
+                done = perform(&shared, request) => done.map(|done| (shared, done)),
+            }
+        });
+        let (shared, done) = work.await.map_err(|_| Cut)??;
+        respond(&shared, done).await
+    }
+}
+
+/// Reads a body to its end; a client that stops sending is cut off.
+async fn read(body: Body) -> Result<Sent, Cut> {
+    let mut parts = body.into_data_stream();
+    let mut whole = Vec::new();
+    while let Some(part) = timeout(KEEP_ALIVE, parts.next()).await.map_err(|_| Cut)? {
+        let part = part.map_err(|_| Cut)?;
+        if whole.len() + part.len() > LARGEST {
+            return Ok(Sent::TooLarge);
+        }
+        whole.extend_from_slice(&part);
+    }
+    Ok(Sent::Whole(Bytes::from(whole)))
+}
+
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, works: Works) {
     let _ = stream.set_nodelay(true);
     let greeted = async {
         // Nothing is kept for a connection that says nothing.
         stream.readable().await?;
         acceptor.accept(stream).await
     };
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, greeted).await else {
+    let Ok(Ok(stream)) = timeout(HANDSHAKE, greeted).await else {
         return;
     };
-    let service = service_fn(|request: Request<Incoming>| {
-        let shared = Arc::clone(&shared);
-        async move { exchange(&shared, request.map(Body::new)).await }
-    });
+    let service = service_fn(|request| works.clone().exchange(request));
     let mut server = http1::Builder::new();
     server
         .timer(TokioTimer::new())

@@ -8,6 +8,6 @@ mod multipart;
 pub mod tls;
 mod workers;
 
-pub use exchange::exchange;
+pub use exchange::{Sent, perform, respond};
 pub use listener::{Listener, bind};
 pub use workers::Workers;

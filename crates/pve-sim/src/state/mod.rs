@@ -19,9 +19,6 @@ use crate::http::tls::Papers;
 use crate::model::delta::{Delta, Parts, parts_of};
 use crate::model::world::World;
 
-/// A journal that has grown beyond this, and beyond twice its state, is replaced by a new state.
-const JOURNAL: u64 = 4 << 20;
-
 /// What a simulator keeps of itself for ever.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Origin {
@@ -64,6 +61,8 @@ pub enum StateError {
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// A journal that has grown beyond this, and beyond twice its state, is replaced by a new state.
+    most: u64,
     /// Held for as long as this process lives.
     lock: File,
 }
@@ -117,14 +116,15 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
 }
 
 impl Folder {
-    /// Takes a folder, which is made if it is not there.
-    pub fn open(path: &Path) -> Result<Self, StateError> {
+    /// Takes a folder, which is made if it is not there. `most` is how many bytes its journal may have.
+    pub fn open(path: &Path, most: u64) -> Result<Self, StateError> {
         wrap(path, fs::create_dir_all(path))?;
         let file = path.join("lock");
         let lock = wrap(&file, writer().write(true).truncate(false).open(&file))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
+                most,
                 lock,
             }),
             Err(TryLockError::WouldBlock) => Err(StateError::Taken {
@@ -239,7 +239,7 @@ impl Store {
         }
         self.size += line.len() as u64;
         delta.note(&mut self.last, &mut self.parts);
-        if self.size > JOURNAL.max(self.base * 2) {
+        if self.size > self.folder.most.max(self.base * 2) {
             self.renew(world)?;
         }
         Ok(())
@@ -249,6 +249,7 @@ impl Store {
     fn renew(&mut self, world: &World) -> Result<(), StateError> {
         let folder = Folder {
             path: self.folder.path.clone(),
+            most: self.folder.most,
             lock: wrap(&self.folder.path, self.folder.lock.try_clone())?,
         };
         *self = Self::begin(folder, self.generation + 1, world)?;

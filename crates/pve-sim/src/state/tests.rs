@@ -4,6 +4,9 @@ use super::*;
 use crate::model::bed::{begin_clone, cluster, pass};
 
 /// A folder that is removed in the end.
+/// How many bytes a journal may have.
+const JOURNAL: u64 = 1 << 20;
+
 struct Place(PathBuf);
 
 impl Place {
@@ -14,7 +17,7 @@ impl Place {
     }
 
     fn open(&self) -> (World, Store) {
-        Folder::open(&self.0).unwrap().follow(cluster).unwrap()
+        Folder::open(&self.0, JOURNAL).unwrap().follow(cluster).unwrap()
     }
 }
 
@@ -99,7 +102,10 @@ fn a_journal_that_has_grown_is_replaced_by_a_state() {
 fn a_folder_has_one_simulator() {
     let place = Place::new("taken");
     let held = place.open();
-    assert!(matches!(Folder::open(&place.0), Err(StateError::Taken { .. })));
+    assert!(matches!(
+        Folder::open(&place.0, JOURNAL),
+        Err(StateError::Taken { .. })
+    ));
     drop(held);
     place.open();
 }

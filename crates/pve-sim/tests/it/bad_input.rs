@@ -195,6 +195,16 @@ async fn huge_bodies_are_refused_with_bounded_memory() {
 }
 
 #[tokio::test]
+async fn a_body_that_stops_coming_ends_the_connection() {
+    let program = Program::start().await;
+    let head =
+        "POST /api2/json/nodes/pve1/qemu/9000/clone HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nnewid=";
+    let answer = program.said_to(head.as_bytes()).await;
+    assert!(answer.is_empty(), "{answer}");
+    program.works().await;
+}
+
+#[tokio::test]
 async fn large_bodies_of_strangers_are_not_kept() {
     const COUNT: usize = 300;
     let program = Program::start().await;
@@ -239,6 +249,31 @@ async fn ten_thousand_idle_connections_disturb_nobody() {
     ));
     assert!(grown < 100, "{grown} MB");
     drop(held);
+    program.works().await;
+}
+
+#[tokio::test]
+async fn connections_that_greet_and_say_no_more_are_closed() {
+    const COUNT: usize = 1_000;
+    let program = Program::start().await;
+    let before = program.memory();
+    let mut held = Vec::new();
+    for _ in 0..COUNT.min(files().saturating_sub(OTHER)) {
+        held.push(program.connect().await);
+    }
+    program.works().await;
+    let grown = program.memory().saturating_sub(before);
+    say(&format!("{} greeted connections: {grown} MB more", held.len()));
+    assert!(grown < 60, "{grown} MB");
+    let closed = async {
+        for stream in &mut held {
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+            assert!(rest.is_empty(), "nothing is said to who says nothing");
+        }
+    };
+    let end = tokio::time::timeout(Duration::from_secs(20), closed).await;
+    assert!(end.is_ok(), "they stay open");
     program.works().await;
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::rig::until;
+use crate::rig::{install_tls, until};
 
 /// How often it is killed.
 const ROUNDS: u32 = 12;
@@ -40,6 +40,7 @@ impl Life {
         command
             .arg("--state")
             .arg(dir)
+            .args(["--journal-kb", "64"])
             .args(["--nodes", "2", "--stats-lag", "0"])
             .args(spans);
         let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
@@ -89,6 +90,8 @@ struct Known {
     asked: Option<String>,
     /// Clones whose task was answered.
     clones: BTreeMap<u32, String>,
+    /// Removals whose task was answered.
+    removed: BTreeMap<u32, String>,
     next: u32,
 }
 
@@ -96,7 +99,8 @@ impl Known {
     /// Changes one thing after another until the simulator is gone.
     async fn work(&mut self, life: &Life) {
         for count in 0.. {
-            let text = format!("round {} change {count}", self.next);
+            // Long, so that the journal is replaced now and then.
+            let text = format!("{:0>8000}", format!(" round {} change {count}", self.next));
             self.asked = Some(text.clone());
             let form = [("description", text.as_str()), ("cores", "2")];
             let Some((status, _)) = life.call("PUT", "/nodes/pve1/qemu/9000/config", &form).await else {
@@ -114,7 +118,36 @@ impl Known {
             };
             assert_eq!(status, 200);
             self.clones.insert(newid, upid.as_str().unwrap().to_owned());
+            if !self.remove_one(life).await {
+                return;
+            }
         }
+    }
+
+    /// Removes the oldest clone that is done, if there is one; false if the simulator died over it.
+    async fn remove_one(&mut self, life: &Life) -> bool {
+        let Some((&vmid, upid)) = self.clones.iter().next() else {
+            return true;
+        };
+        let Some((_, status)) = life
+            .call("GET", &format!("/nodes/pve2/tasks/{upid}/status"), &[])
+            .await
+        else {
+            return false;
+        };
+        if status["status"] != "stopped" {
+            return true;
+        }
+        // From here on it may go at any time, answered or not.
+        self.clones.remove(&vmid);
+        let removal = life
+            .call("DELETE", &format!("/nodes/pve2/qemu/{vmid}"), &[])
+            .await;
+        if let Some((status, upid)) = &removal {
+            assert_eq!(*status, 200);
+            self.removed.insert(vmid, upid.as_str().unwrap().to_owned());
+        }
+        removal.is_some()
     }
 
     /// Everything that was answered is there, and whole.
@@ -124,7 +157,8 @@ impl Known {
         let expected = [Some(self.notes.clone()), self.asked.take()];
         assert!(
             expected.contains(&Some(notes.clone())),
-            "{notes} is none of {expected:?}"
+            "{} is none of {expected:?}",
+            notes.trim_start_matches('0')
         );
         self.notes = notes;
         until("all tasks have ended", async || {
@@ -141,6 +175,14 @@ impl Known {
                 "{config}"
             );
         }
+        for (vmid, upid) in &self.removed {
+            let status = life.read(&format!("/nodes/pve2/tasks/{upid}/status")).await;
+            assert_eq!(status["exitstatus"], "OK", "the removal of {vmid}");
+            let config = life
+                .call("GET", &format!("/nodes/pve2/qemu/{vmid}/config"), &[])
+                .await;
+            assert_eq!(config.unwrap().0, 500, "{vmid} is gone");
+        }
         let pool = life.read("/pools?poolid=decent").await;
         let members = pool[0]["members"].as_array().unwrap().len();
         let guests = life.read("/nodes/pve2/qemu").await.as_array().unwrap().len() - 1;
@@ -148,8 +190,18 @@ impl Known {
     }
 }
 
+/// How many whole states were begun.
+fn generation(dir: &Path) -> u64 {
+    let names = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let numbers = names.filter_map(|name| name.to_str()?.strip_prefix("world-")?.parse().ok());
+    numbers.max().unwrap()
+}
+
 #[tokio::test]
 async fn a_simulator_killed_at_any_moment_has_all_that_it_answered_and_no_half_change() {
+    install_tls();
     let dir = Folder(std::env::temp_dir().join(format!("pve-sim-durable-{}", std::process::id())));
     let mut dice = fastrand::Rng::with_seed(SEED);
     let mut known = Known::default();
@@ -172,5 +224,11 @@ async fn a_simulator_killed_at_any_moment_has_all_that_it_answered_and_no_half_c
     }
     let life = Life::begin(&dir.0).await;
     known.check(&life).await;
-    assert!(known.clones.len() > 3, "there was work: {}", known.clones.len());
+    let work = (known.clones.len(), known.removed.len());
+    assert!(work.0 > 3 && work.1 > 3, "there was work: {work:?}");
+    let generation = generation(&dir.0);
+    assert!(
+        generation > u64::from(ROUNDS) + 1,
+        "a journal was replaced beneath: {generation}"
+    );
 }

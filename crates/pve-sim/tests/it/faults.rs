@@ -121,6 +121,32 @@ async fn a_request_that_is_never_answered_is_in_the_log_and_without_effect() {
 }
 
 #[tokio::test]
+async fn a_request_whose_client_goes_away_while_it_is_held_is_carried_out_all_the_same() {
+    let rig = Rig::quick().await;
+    rig.fault(json!({"path": CLONE}), json!({"delay": {"ms": 600}}))
+        .await;
+    let asked = rig.client.post(format!("{}/api2/json{CLONE}", rig.sim.url));
+    let asked = asked.header("authorization", format!("PVEAPIToken={}", rig.sim.token));
+    let sent = asked.form(&[("newid", "200"), ("pool", "decent")]).send();
+    let log = async || rig.control("GET", "/requests", Value::Null).await["requests"][0].clone();
+    tokio::select! {
+        _ = sent => panic!("it was answered at once"),
+        // It is seen as soon as it has come.
+        () = until("it is in the log", async || log().await.is_object().then_some(())) => {}
+    }
+    assert_eq!(
+        (&log().await["status"], &log().await["upid"]),
+        (&Value::Null, &Value::Null)
+    );
+    let vm = until("it is made", async || rig.truth(200).await).await;
+    assert_eq!(vm["vmid"], 200);
+    until("its end is in the log", async || {
+        (log().await["status"] == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_foreigner_takes_the_id_at_the_moment_of_the_clone() {
     let rig = Rig::quick().await;
     let body = json!({"vmid": "{newid}", "node": "{node}", "name": "foreign"});

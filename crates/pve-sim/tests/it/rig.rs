@@ -51,6 +51,12 @@ pub fn quick() -> SimConfig {
     }
 }
 
+/// Chooses the process's TLS once, before its first client.
+pub fn install_tls() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}
+
 impl Rig {
     /// A simulator in which nothing waits.
     pub async fn quick() -> Self {
@@ -59,8 +65,7 @@ impl Rig {
 
     /// A simulator.
     pub async fn start(config: SimConfig) -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        install_tls();
         let sim = Sim::start(config).await.unwrap();
         let ca = Certificate::from_pem(sim.ca_pem.as_bytes()).unwrap();
         let client = Client::builder().tls_certs_only([ca]).no_proxy().build().unwrap();
