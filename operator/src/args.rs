@@ -86,6 +86,9 @@ pub struct BoundArgs {
     /// A guest has this long to shut down before it is stopped.
     #[arg(long, value_parser = duration, default_value = "60s")]
     pub shutdown_wait: Duration,
+    /// A task of Proxmox that starts, stops or grows a machine and runs longer is ended and tried again.
+    #[arg(long, value_parser = duration, default_value = "10m")]
+    pub task_limit: Duration,
     /// A Slot rests this long before its index is used again.
     #[arg(long, value_parser = duration, default_value = "24h")]
     pub slot_rest: Duration,

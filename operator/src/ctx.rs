@@ -63,6 +63,8 @@ pub struct ProviderConfig {
     pub route_wait: SignedDuration,
     /// A guest has this long to shut down.
     pub shutdown_wait: SignedDuration,
+    /// A task of Proxmox that runs longer is ended and tried again.
+    pub task_limit: SignedDuration,
     /// A Slot rests this long.
     pub slot_rest: SignedDuration,
     /// A teardown that can't be proven finished is given up after this.

@@ -263,6 +263,7 @@ fn provider_config(namespace: Option<String>, bounds: &BoundArgs, switches: &Swi
         node_lost_after: signed(bounds.node_lost_after),
         route_wait: signed(bounds.route_wait),
         shutdown_wait: signed(bounds.shutdown_wait),
+        task_limit: signed(bounds.task_limit),
         slot_rest: signed(bounds.slot_rest),
         abandon_after: signed(bounds.abandon_after),
         allow_loopback_endpoints: switches.allow_loopback_endpoints,

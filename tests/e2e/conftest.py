@@ -21,6 +21,7 @@ from decent.settings import kubeconfig, testbed_dir
 HUB = pytest.StashKey[Operator]()
 MARKET = pytest.StashKey[Market]()
 SEED = pytest.StashKey[int]()
+MET = pytest.StashKey[bool]()
 
 
 def hub_pid() -> Path:
@@ -36,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", {}).get("fault_seed", config.option.fault_seed)
+    config.stash[MET] = False
     config.stash[SEED] = random.SystemRandom().randrange(1 << 32) if given is None else given
 
 
@@ -75,7 +77,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     hub_pid().write_text(str(config.stash[HUB].process.pid))
 
 
+def pytest_testnodedown(node: object) -> None:
+    """A worker has ended: it says whether the fault of `--fault` was met."""
+    node.config.stash[MET] |= getattr(node, "workeroutput", {}).get("fault_met", False)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["fault_met"] = config.stash[MET]
+    elif config.option.fault and not config.option.collectonly and not config.stash[MET]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print(f"\nno request met the fault {config.option.fault}: nothing was shown")
     if hub := session.config.stash.get(HUB, None):
         code = hub.stop()
         panics = [line for line in hub.log.read_text(errors="replace").splitlines() if "panicked" in line]
@@ -120,6 +133,7 @@ def market(cluster: Cluster, tmp_path: Path, request: pytest.FixtureRequest) -> 
     request.node.stash[MARKET] = made
     yield made
     made.close()
+    request.config.stash[MET] |= made.met
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +151,7 @@ def private(plane: Plane, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
     request.node.stash[MARKET] = made
     yield made
     made.close()
+    request.config.stash[MET] |= made.met
 
 
 @pytest.hookimpl(wrapper=True)

@@ -225,7 +225,7 @@ impl Hands<'_> {
             .map_err(Failed::of(step))
     }
 
-    /// Ends our own clone.
+    /// Ends our own task.
     ///
     /// # Errors
     /// The refusal, or no usable answer.
@@ -236,7 +236,7 @@ impl Hands<'_> {
         self.pve
             .cancel_task(&task.upid)
             .await
-            .map_err(Failed::of(StepKind::Destroy))?;
+            .map_err(Failed::of(look::step_of(task.kind)))?;
         self.wait_for(task).await
     }
 

@@ -137,7 +137,9 @@ pub fn ended(memory: &mut Remembered, task: &Task, status: TaskStatus, now: Time
     }
 }
 
-const fn step_of(kind: TaskKind) -> StepKind {
+/// The step that a task carries out.
+#[must_use]
+pub const fn step_of(kind: TaskKind) -> StepKind {
     match kind {
         TaskKind::Clone => StepKind::Clone,
         TaskKind::Resize => StepKind::Grow,

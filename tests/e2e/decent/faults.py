@@ -19,9 +19,9 @@ class Fault:
     row: str
     rules: tuple[Rule, ...] = field(default_factory=tuple)
 
-    def arm(self, sim: Simulator) -> None:
-        for rule in self.rules:
-            sim.arm(rule)
+    def arm(self, sim: Simulator) -> list[int]:
+        """Arms all of them; gives their numbers there."""
+        return [sim.arm(rule) for rule in self.rules]
 
 
 def refused(status: int, reason: str, /, **matcher: object) -> Rule:
@@ -69,6 +69,9 @@ FAULTS: dict[str, Fault] = {
     "storage-locked": one(
         "locks",
         failing("can't lock file '/var/lock/pve-manager/pve-storage-local' - got timeout", method="POST", path=CLONE),
+    ),
+    "storage-locked-in-the-cluster": one(
+        "locks", failing("cfs-lock 'storage-local' error: got lock request timeout", method="POST", path=CLONE)
     ),
     "worker-killed": one("killed worker", {"match": {"method": "POST", "path": START}, "act": "kill_worker"}),
     "quorum-lost": one("quorum", switch("POST", "/quorum", {"on": False}, {"on": True}, 2000, nth=12)),

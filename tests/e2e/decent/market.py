@@ -50,6 +50,8 @@ class Market:
     tenants: list[Tenant] = field(default_factory=list)
     # What goes wrong for a while at every Proxmox of the story.
     fault: Fault | None = None
+    # Whether any request met it.
+    met: bool = False
 
     def tenant(self, name: str = "alice", **spec: object) -> Tenant:
         account = f"{name}-{short()}"
@@ -85,7 +87,7 @@ class Market:
         )
         self.sites.append(site)
         if self.fault:
-            self.fault.arm(site.sim)
+            site.armed = self.fault.arm(site.sim)
         self.cluster.create(objects.account(account, provider={"namespace": namespace}))
         self.until_account(account)
         if own:
@@ -119,6 +121,7 @@ class Market:
                 assert "panicked" not in site.operator.log.read_text(errors="replace"), site.operator.tail()
             if site.agent:
                 site.agent.stop()
+            self.met |= site.sim.was_met(site.armed)
             # From here on no operator acts for it, so nothing waits for a Proxmox that is gone.
             with suppress(Refused):
                 site.patch("providers", "provider", operator="Own", paused=True)

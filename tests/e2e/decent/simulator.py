@@ -17,6 +17,9 @@ Record = dict[str, Any]
 CLONE = "/nodes/{node}/qemu/{vmid}/clone"
 CONFIG = "/nodes/{node}/qemu/{vmid}/config"
 START = "/nodes/{node}/qemu/{vmid}/status/start"
+STOP = "/nodes/{node}/qemu/{vmid}/status/stop"
+SHUTDOWN = "/nodes/{node}/qemu/{vmid}/status/shutdown"
+RESIZE = "/nodes/{node}/qemu/{vmid}/resize"
 VM = "/nodes/{node}/qemu/{vmid}"
 
 
@@ -109,6 +112,10 @@ class Simulator:
     def faults_met(self, fault: int) -> int:
         return next(rule["met"] for rule in self._call("GET", "/faults") if rule["id"] == fault)
 
+    def was_met(self, faults: list[int]) -> bool:
+        """Whether a request met one of these faults, as far as they are still armed."""
+        return any(rule["met"] for rule in self._call("GET", "/faults") if rule["id"] in faults)
+
     def complaints(self) -> list[str]:
         """Acts of rules that could not be done."""
         return [text for rule in self._call("GET", "/faults") for text in rule["complaints"]]
@@ -134,27 +141,28 @@ class Simulator:
         """Somebody else makes a guest."""
         return self._call("POST", "/vms", {"vmid": vmid, "node": node, **facts})
 
-    def clone_by_hand(self, newid: int, node: str = "pve1") -> None:
+    def as_root(self, method: str, path: str, /, **params: object) -> Any:
+        """A call of the API with root's token; what it answers."""
+        return self._api(method, path, params, {"Authorization": f"PVEAPIToken={self.root_token}"})
+
+    def _api(self, method: str, path: str, params: Record, headers: dict[str, str]) -> Any:
+        trust = ssl.create_default_context(cadata=self.ca_pem)
+        with httpx.Client(base_url=f"{self.url}/api2/json", verify=trust, timeout=10, trust_env=False) as client:
+            answer = client.request(method, path, data=params, headers=headers)
+        assert answer.is_success, f"{path}: {answer.text}"
+        return answer.json()["data"]
+
+    def clone_by_hand(self, newid: int, node: str = "pve1", **params: object) -> None:
         """An administrator who has logged in with a password clones our template."""
         admin = {"userid": "admin@pve", "password": "only-in-a-test"}
-        trust = ssl.create_default_context(cadata=self.ca_pem)
-        token = {"Authorization": f"PVEAPIToken={self.root_token}"}
-        with httpx.Client(base_url=f"{self.url}/api2/json", verify=trust, timeout=10, trust_env=False) as client:
-
-            def call(method: str, path: str, data: Record, headers: dict[str, str]) -> Any:
-                answer = client.request(method, path, data=data, headers=headers)
-                assert answer.is_success, f"{path}: {answer.text}"
-                return answer.json()["data"]
-
-            call("POST", "/access/users", admin, token)
-            rights = {"path": "/", "users": admin["userid"], "roles": "Administrator"}
-            call("PUT", "/access/acl", rights, token)
-            login = {"username": admin["userid"], "password": admin["password"]}
-            ticket = call("POST", "/access/ticket", login, {})
-            cookie = {"Cookie": f"PVEAuthCookie={ticket['ticket']}"}
-            person = cookie | {"CSRFPreventionToken": ticket["CSRFPreventionToken"]}
-            what = {"newid": newid, "name": "by-hand"}
-            call("POST", f"/nodes/{node}/qemu/{self.templates[node]}/clone", what, person)
+        self.as_root("POST", "/access/users", **admin)
+        self.as_root("PUT", "/access/acl", path="/", users=admin["userid"], roles="Administrator")
+        login = {"username": admin["userid"], "password": admin["password"]}
+        ticket = self._api("POST", "/access/ticket", login, {})
+        cookie = {"Cookie": f"PVEAuthCookie={ticket['ticket']}"}
+        person = cookie | {"CSRFPreventionToken": ticket["CSRFPreventionToken"]}
+        what = {"newid": newid, "name": "by-hand"} | params
+        self._api("POST", f"/nodes/{node}/qemu/{self.templates[node]}/clone", what, person)
 
     def change_vm(self, vmid: int, **change: object) -> Record:
         return self._call("PATCH", f"/vms/{vmid}", change)
@@ -165,8 +173,10 @@ class Simulator:
     def remove_template(self, vmid: int) -> None:
         self._call("DELETE", f"/templates/{vmid}")
 
-    def revoke(self, privilege: str, path: str) -> None:
-        self._call("POST", "/privileges/revoke", {"path": path, "privilege": privilege})
+    def revoke(self, privilege: str, path: str, who: str | None = None) -> None:
+        """Takes a privilege from the token, or from `who`."""
+        whose = {"who": who} if who else {}
+        self._call("POST", "/privileges/revoke", {"path": path, "privilege": privilege} | whose)
 
     def restore(self, privilege: str, path: str) -> None:
         self._call("POST", "/privileges/restore", {"path": path, "privilege": privilege})

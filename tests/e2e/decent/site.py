@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import objects
@@ -25,6 +25,8 @@ class Site:
     agent: Agent | None = None
     operator: Operator | None = None
     nodes: int = 1
+    # Rules of the market's fault.
+    armed: list[int] = field(default_factory=list)
 
     @property
     def provider(self) -> Cluster:

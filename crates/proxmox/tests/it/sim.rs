@@ -263,6 +263,23 @@ async fn our_tasks_are_found_and_their_log_names_the_new_machine() {
 }
 
 #[tokio::test]
+async fn a_task_is_asked_for_at_the_node_that_its_id_names() {
+    let bed = Bed::start().await;
+    let (node, template) = bed.sim.templates[1].clone();
+    let (home, wish) = (node.parse().unwrap(), bed.wish(5007));
+    let task = bed.pve.clone_vm(&home, vmid(template), &wish).await.unwrap();
+    assert_eq!((task.node(), bed.ended(&task).await), (node.as_str(), Exit::Ok));
+    // Elsewhere nobody knows it.
+    let elsewhere = task.to_string().replacen(&node, bed.node.as_ref(), 1);
+    let refused = bed
+        .pve
+        .task_status(&elsewhere.parse().unwrap())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.class(), Class::Gone, "{refused}");
+}
+
+#[tokio::test]
 async fn an_answer_lost_after_the_effect_is_ambiguous_and_the_effect_is_there_once() {
     let bed = Bed::start().await;
     let fault =

@@ -28,7 +28,7 @@ pub fn shown(world: &World, vm: &Vm) -> Value {
         "vmid": vm.vmid, "name": vm.config.get("name"), "node": vm.node, "status": vm.status(),
         "template": vm.config.template(), "config": config, "pending": vm.pending, "digest": vm.digest(),
         "pool": world.pools.of(vm.vmid), "firewall": world.firewalls.get(&vm.vmid).map(firewall),
-        "deaf": world.deaf.contains(&vm.vmid),
+        "deaf": world.deaf.contains(&vm.vmid), "lock_file_held": world.check_flock(vm.vmid).is_err(),
     })
 }
 

@@ -104,12 +104,11 @@ pub async fn perform(shared: &Arc<Shared>, request: Request<Sent>) -> Result<Don
     let number = shared.requests().came(Entry::new(at, &facts, &shown));
     let taken = shared.faults().take(&facts, at);
     armed::before(shared, &taken, &facts).await;
-    let reply = match armed::instead(&taken.plan) {
-        Some(reply) => reply,
-        None => {
-            let wish = (&head.headers, taken.plan.doom.as_ref());
-            answer(shared, (method, path), wish, params).await
-        }
+    let reply = if let Some(reply) = armed::instead(&taken.plan) {
+        reply
+    } else {
+        let wish = (&head.headers, taken.plan.doom.as_ref());
+        answer(shared, (method, path), wish, params).await
     };
     let outcome = Outcome {
         status: status_of(&reply),

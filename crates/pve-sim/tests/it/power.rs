@@ -98,6 +98,12 @@ async fn what_cannot_run_is_only_found_at_the_start() {
         rig.task("POST", &format!("{VM}/status/start"), &[]).await,
         "bridge 'vmbr77' does not exist"
     );
+    let snippet = [("delete", "net1"), ("cicustom", "user=local:snippets/none.yaml")];
+    rig.root("PUT", &config, &snippet).await.data();
+    assert_eq!(
+        rig.task("POST", &format!("{VM}/status/start"), &[]).await,
+        "volume 'local:snippets/none.yaml' does not exist"
+    );
 }
 
 #[tokio::test]

@@ -105,6 +105,31 @@ fn three_calls_that_wait_for_locks_keep_a_nodes_daemon_busy_and_no_other() {
 }
 
 #[test]
+fn three_agents_that_do_not_answer_keep_a_nodes_daemon_busy_for_three_seconds() {
+    let lab = lab();
+    let made = call(&lab, "POST", "/nodes/pve1/qemu/9000/clone", "newid=501");
+    assert_eq!(made.status, 200);
+    lab.pass(60 * SECOND);
+    let config = "/nodes/pve1/qemu/501/config";
+    assert_eq!(call(&lab, "PUT", config, "agent=1&memory=16").status, 200);
+    assert_eq!(
+        call(&lab, "POST", "/nodes/pve1/qemu/501/status/start", "").status,
+        200
+    );
+    while lab.world(|world| !world.vms[&501].running()) {
+        lab.pass(SECOND / 10);
+    }
+    let ping = request(&lab, "POST", "/nodes/pve1/qemu/501/agent/ping", "");
+    let mut requests = vec![ping; 3];
+    requests.push(request(&lab, "GET", "/nodes/pve1/qemu/501/status/current", ""));
+    requests.push(request(&lab, "GET", "/nodes/pve2/qemu/9001/status/current", ""));
+    let answers: Vec<LabResponse> = lab.calls(requests).into_iter().flatten().collect();
+    let seen: Vec<(u16, &str, u64)> = answers.iter().map(line).collect();
+    let silent = (500, "QEMU guest agent is not running", 3);
+    assert_eq!(seen, [silent, silent, silent, (200, "OK", 3), (200, "OK", 0)]);
+}
+
+#[test]
 fn a_dead_storage_keeps_the_workers_that_touched_it_until_it_is_back() {
     let lab = lab();
     let health = |health| lab.world(|world| world.storages.get_mut("local").unwrap().health = health);

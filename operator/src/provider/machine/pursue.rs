@@ -261,6 +261,7 @@ impl Rounds<'_> {
                 (false, true) => Cloned::Well,
             },
             hidden_limit: self.shared.config.hidden_limit,
+            task_limit: self.shared.config.task_limit,
             node_lost: self.site().lost(&self.shared.config, now),
             made: self.made,
             trouble: memory.trouble.clone(),
@@ -308,6 +309,7 @@ impl Rounds<'_> {
                 hands.drive(&proof, Drive::Shutdown(patience)).await
             }
             Step::Stop(proof) => hands.drive(&proof, Drive::Stop).await,
+            Step::Cancel => hands.cancel().await,
             Step::Quarantine(_) | Step::Supersede => Ok(TaskSeen::None),
         }
     }

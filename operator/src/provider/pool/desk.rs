@@ -272,6 +272,7 @@ pub(super) fn config() -> ProviderConfig {
         node_lost_after: TICK,
         route_wait: TICK,
         shutdown_wait: TICK,
+        task_limit: PREFLIGHT,
         slot_rest: PREFLIGHT,
         abandon_after: PREFLIGHT,
         allow_loopback_endpoints: true,

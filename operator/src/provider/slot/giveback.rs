@@ -265,6 +265,7 @@ impl Giving<'_> {
             bounds: Bounds {
                 route: config.route_wait,
                 shutdown: config.shutdown_wait,
+                task: config.task_limit,
             },
         }
     }
@@ -277,7 +278,7 @@ impl Giving<'_> {
             now,
         };
         match step {
-            Step::CancelClone => hands.cancel().await,
+            Step::Cancel => hands.cancel().await,
             Step::Shutdown(proof) => hands.drive(&proof, Drive::Shutdown(patience)).await,
             Step::Stop(proof) => hands.drive(&proof, Drive::Stop).await,
             Step::Unprotect(proof) => hands.unprotect(&proof).await.map(|()| TaskSeen::None),

@@ -175,6 +175,7 @@ impl World {
             },
             made: self.made,
             hidden_limit: SignedDuration::from_secs(10),
+            task_limit: SignedDuration::from_mins(10),
             node_lost: self.node_lost,
             trouble: self.trouble.clone(),
             restarts: Vec::new(),
@@ -240,6 +241,7 @@ impl World {
         match step {
             Step::Clone => self.clone_vm(want),
             Step::Quarantine(_) | Step::Supersede => self.quarantined = true,
+            Step::Cancel => unreachable!("its tasks end at once"),
             Step::Configure(proof, change) => {
                 if let Some(vm) = self.owned(&proof) {
                     assert_eq!(proof.digest(), vm.version.to_string(), "bound to the digest");

@@ -12,7 +12,7 @@ use super::{
     words,
 };
 use crate::provider::{
-    plan::{Plan, poll, until},
+    plan::{Plan, is_overdue, poll, until},
     rests::half_clone,
     seen::{Guest, Ownership, Presence, TaskSeen, Why},
     trouble::{Asker, StepKind, Trouble},
@@ -35,6 +35,8 @@ pub enum Step {
     Shutdown(Ownership),
     /// Stop it, since the guest did not shut down in time.
     Stop(Ownership),
+    /// End our own task, which has run for too long.
+    Cancel,
     /// Set the Slot aside and claim another; the VM there is not touched.
     Quarantine(String),
     /// Give the Slot back since it failed on this node, and place the machine again.
@@ -70,6 +72,8 @@ pub struct History {
     pub cloned: Cloned,
     /// Something unseen at the VMID counts as another's after this.
     pub hidden_limit: SignedDuration,
+    /// A task that runs longer is ended; see [`is_overdue`].
+    pub task_limit: SignedDuration,
     /// A cluster with quorum has called its node offline for too long: an attempt there is given up.
     pub node_lost: bool,
     /// The machine was once complete: never clone again, never leave the Slot.
@@ -97,7 +101,12 @@ pub const BRAKE_WINDOW: SignedDuration = SignedDuration::from_mins(10);
 pub fn plan(want: &Blueprint, seen: &Seen, history: &History) -> Plan<Step> {
     let with_deadline = |plan: Plan<Step>| limited(plan, history.deadline.filter(|_| !history.made));
     if let TaskSeen::Running { kind, since } = seen.task {
-        return with_deadline(Plan::wait(words::running(want, kind), poll(since, seen.now)));
+        let shown = words::running(want, kind);
+        return with_deadline(if is_overdue(kind, since, seen.now, history.task_limit) {
+            Plan::act(Step::Cancel, shown)
+        } else {
+            Plan::wait(shown, poll(since, seen.now))
+        });
     }
     if let Some(trouble) = history
         .trouble

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crds::{
     common::PowerState,
+    machine::TaskKind,
     slot::{Release, ReleaseCause},
 };
 use domain::{ids::Vmid, stamp::Stamp};
@@ -80,6 +81,7 @@ fn facts(guest: Presence<Guest>) -> Facts {
         bounds: Bounds {
             route: SignedDuration::from_secs(5),
             shutdown: SignedDuration::from_secs(60),
+            task: SignedDuration::from_mins(10),
         },
     }
 }
@@ -144,6 +146,24 @@ fn a_running_protected_vm_is_shut_down_unprotected_and_destroyed_in_that_order()
     assert!(matches!(steps[0], Some(Step::Shutdown(_))));
     assert!(matches!(steps[1], Some(Step::Unprotect(_))));
     assert!(matches!(steps[2], Some(Step::Destroy(_))));
+}
+
+#[test]
+fn a_task_that_hangs_is_ended_but_never_a_removal() {
+    let step = |kind, minutes| {
+        let mut facts = facts(Presence::Unknown(Why::LooksFree { again_at: start() }));
+        facts.task = TaskSeen::Running { kind, since: start() };
+        facts.now = start().checked_add(SignedDuration::from_mins(minutes)).unwrap();
+        plan(&facts).step
+    };
+    assert_eq!(step(TaskKind::Stop, 9), None);
+    assert_eq!(step(TaskKind::Stop, 10), Some(Step::Cancel));
+    assert_eq!(
+        step(TaskKind::Clone, 0),
+        Some(Step::Cancel),
+        "it is not wanted any more"
+    );
+    assert_eq!(step(TaskKind::Destroy, 1_000), None);
 }
 
 #[test]

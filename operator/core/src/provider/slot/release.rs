@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::words;
 use crate::provider::{
-    plan::{Plan, poll, until},
+    plan::{Plan, is_overdue, poll, until},
     rests::half_clone,
     seen::{Guest, Ownership, Presence, TaskSeen, Why},
     trouble::{Asker, StepKind, Trouble},
@@ -20,8 +20,8 @@ use crate::provider::{
 /// A step of giving a Slot back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// End our own clone that is still under way; Proxmox cleans up after it.
-    CancelClone,
+    /// End our own task: a clone that is still under way, after which Proxmox cleans up, or what runs for too long.
+    Cancel,
     /// Ask the guest to shut down.
     Shutdown(Ownership),
     /// Stop it.
@@ -87,6 +87,8 @@ pub struct Bounds {
     pub route: SignedDuration,
     /// The guest has this long to shut down.
     pub shutdown: SignedDuration,
+    /// A task that runs longer is ended; see [`is_overdue`].
+    pub task: SignedDuration,
 }
 
 const SOON: SignedDuration = SignedDuration::from_millis(300);
@@ -99,9 +101,10 @@ pub fn plan(facts: &Facts) -> Plan<Step> {
     };
     if let TaskSeen::Running { kind, since } = facts.task {
         return match kind {
-            TaskKind::Clone => Plan::act(
-                Step::CancelClone,
-                words::destroying(facts.vmid, "Ending the clone to"),
+            TaskKind::Clone => Plan::act(Step::Cancel, words::destroying(facts.vmid, "Ending the clone to")),
+            _ if is_overdue(kind, since, facts.now, facts.bounds.task) => Plan::act(
+                Step::Cancel,
+                words::destroying(facts.vmid, "Ending a task that hangs on"),
             ),
             _ => Plan::wait(
                 words::destroying(facts.vmid, "Destroying"),
