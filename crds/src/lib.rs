@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod common;
+pub mod condition;
 pub mod contract;
 pub mod gateway;
 pub mod machine;
@@ -16,6 +17,7 @@ pub mod offering;
 pub mod policy;
 pub mod pool;
 pub mod provider;
+pub mod reason;
 pub mod slot;
 pub mod text;
 

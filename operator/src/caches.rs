@@ -1,103 +1,12 @@
-//! One watch and one store for each kind, shared by all controllers of the process. Objects that can't be decoded stay
-//! in the store as such and stop nothing; `managedFields` are dropped, since nobody here reads them.
+//! The caches of the operator, by kind, shared by all its controllers.
 
-use std::{fmt::Debug, future::Future, sync::Arc};
+use std::future::Future;
 
 use crds::{Account, Contract, Gateway, Machine, Offering, Pool, Provider, Slot};
-use futures::{Stream, StreamExt, stream::BoxStream};
 use k8s_openapi::NamespaceResourceScope;
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    core::DeserializeGuard,
-    runtime::{
-        WatchStreamExt,
-        reflector::{self, ObjectRef, Store, store::Writer},
-        watcher::{self, watcher},
-    },
-};
-use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
-
-/// An object as the watch delivers it, decodable or not.
-pub type Guarded<K> = DeserializeGuard<K>;
-
-/// Objects that are read at once when a watch starts. Larger pages are no faster, and what they need for a moment
-/// stays with the process.
-const PAGE: u32 = 100;
-
-/// What a kind must be to be cached.
-pub trait Cached:
-    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
-{
-}
-impl<K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static> Cached for K {}
-
-/// The objects of one kind, and who wants to hear of changes.
-pub struct Cache<K: Cached> {
-    store: Store<Guarded<K>>,
-    subscribers: Vec<mpsc::UnboundedSender<Arc<Guarded<K>>>>,
-    writer: Writer<Guarded<K>>,
-    events: BoxStream<'static, watcher::Result<watcher::Event<Guarded<K>>>>,
-}
-
-impl<K: Cached> Cache<K> {
-    /// Watches what this API shows.
-    fn new(api: Api<Guarded<K>>) -> Self {
-        let (store, writer) = reflector::store();
-        let events = watcher(api, watcher::Config::default().page_size(PAGE))
-            .default_backoff()
-            .modify(|object: &mut Guarded<K>| object.managed_fields_mut().clear())
-            .boxed();
-        Self {
-            store,
-            subscribers: Vec::new(),
-            writer,
-            events,
-        }
-    }
-
-    /// The objects.
-    #[must_use]
-    pub fn store(&self) -> Store<Guarded<K>> {
-        self.store.clone()
-    }
-
-    /// Every object once, then each that changes or goes; the store is updated first.
-    pub fn subscribe(&mut self) -> impl Stream<Item = Arc<Guarded<K>>> + Send + use<K> {
-        let (sender, mut receiver) = mpsc::unbounded_channel();
-        self.subscribers.push(sender);
-        futures::stream::poll_fn(move |cx| receiver.poll_recv(cx))
-    }
-
-    /// Keeps the store current until dropped.
-    async fn drive(mut self) {
-        while let Some(event) = self.events.next().await {
-            match event {
-                Ok(event) => self.take(event),
-                Err(error) => tracing::warn!(
-                    kind = %K::kind(&()),
-                    "{}: the watch failed and is tried again: {}", K::kind(&()), kit::chain(&error)
-                ),
-            }
-        }
-    }
-
-    fn take(&mut self, event: watcher::Event<Guarded<K>>) {
-        self.writer.apply_watcher_event(&event);
-        match event {
-            watcher::Event::Apply(object) | watcher::Event::Delete(object) => self.tell(&Arc::new(object)),
-            watcher::Event::InitDone => self.store.state().iter().for_each(|object| self.tell(object)),
-            watcher::Event::Init | watcher::Event::InitApply(_) => {}
-        }
-    }
-
-    fn tell(&self, object: &Arc<Guarded<K>>) {
-        for subscriber in &self.subscribers {
-            // A subscriber that is gone wants nothing any more.
-            drop(subscriber.send(Arc::clone(object)));
-        }
-    }
-}
+use kit::cache::filled;
+pub use kit::cache::{Cache, Cached, Guarded, all, decoded, get};
+use kube::{Api, Client, Resource};
 
 /// The caches that are needed, by kind.
 pub struct Caches {
@@ -183,15 +92,6 @@ async fn maybe<K: Cached>(cache: Option<Cache<K>>) {
     }
 }
 
-fn filled<K: Cached>(cache: &Cache<K>) -> futures::future::BoxFuture<'static, ()> {
-    let store = cache.store();
-    Box::pin(async move {
-        if store.wait_until_ready().await.is_err() {
-            tracing::error!(kind = %K::kind(&()), "{}: the watch ended before it was filled", K::kind(&()));
-        }
-    })
-}
-
 fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<Guarded<K>>
 where
     K: Cached + Resource<Scope = NamespaceResourceScope>,
@@ -200,26 +100,4 @@ where
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     }
-}
-
-/// The object behind a guard, if it can be decoded.
-#[must_use]
-pub fn decoded<K: Cached>(guard: &Guarded<K>) -> Option<&K> {
-    guard.0.as_ref().ok()
-}
-
-/// The decodable object of this name.
-#[must_use]
-pub fn get<K: Cached>(store: &Store<Guarded<K>>, namespace: &str, name: &str) -> Option<Arc<Guarded<K>>> {
-    let key = ObjectRef::new(name).within(namespace);
-    store.get(&key).filter(|object| object.0.is_ok())
-}
-
-/// All decodable objects that pass.
-pub fn all<K: Cached>(store: &Store<Guarded<K>>, mut pass: impl FnMut(&K) -> bool) -> Vec<Arc<Guarded<K>>> {
-    store
-        .state()
-        .into_iter()
-        .filter(|object| object.0.as_ref().is_ok_and(&mut pass))
-        .collect()
 }

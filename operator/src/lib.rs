@@ -3,8 +3,6 @@
 pub mod args;
 pub mod caches;
 pub mod ctx;
-pub mod drive;
-pub mod failures;
 pub mod market;
 pub mod provider;
 pub mod recent;

@@ -1,49 +1,7 @@
 //! The closed list of reasons that conditions and waits carry, and who can act on each. Both families use it; a reason
 //! that is not here cannot be shown.
 
-use std::fmt;
-
-use crds::common::Actor;
-
-/// Declares the list: name, who can act, meaning.
-macro_rules! reasons {
-    ($($name:ident, $actor:ident, $says:literal;)+) => {
-        /// Why an object is as it is.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Reason {
-            $(#[doc = $says] $name,)+
-        }
-
-        impl Reason {
-            /// All of them with their meanings, for the generated reference.
-            pub const ALL: &'static [(Self, &'static str)] = &[$((Self::$name, $says),)+];
-
-            /// As written in conditions.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$name => stringify!($name),)+
-                }
-            }
-
-            /// The reason of this name.
-            #[must_use]
-            pub fn named(name: &str) -> Option<Self> {
-                Self::ALL.iter().map(|(reason, _)| *reason).find(|reason| reason.as_str() == name)
-            }
-
-            /// Who can act on it.
-            #[must_use]
-            pub const fn actor(self) -> Actor {
-                match self {
-                    $(Self::$name => Actor::$actor,)+
-                }
-            }
-        }
-    };
-}
-
-reasons! {
+crds::reasons! {
     Ready, Nobody, "Everything is as asked.";
     Reconciling, Nobody, "Being brought to the wished state.";
     AwaitingProvider, Provider, "The provider has not yet accepted or rejected.";
@@ -127,10 +85,4 @@ reasons! {
     Terminating, Nobody, "Being deleted.";
     InUse, Provider, "Still used; deletion waits.";
     Bug, Market, "Something that cannot happen did; see the logs.";
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 use crds::{Account, AccountStatus, Contract};
 use futures::{Stream, StreamExt, future::BoxFuture};
 use k8s_openapi::api::core::v1::Namespace;
+use kit::drive::{Run, drive};
 use kit::guarded;
 use kube::{
     Api, ResourceExt,
@@ -33,10 +34,7 @@ use super::{
     labels::{Controller, Outcome},
     status::{Due, store},
 };
-use crate::{
-    caches::{Caches, Guarded, get},
-    drive::{Run, drive},
-};
+use crate::caches::{Caches, Guarded, get};
 
 /// What was made is looked at again after this.
 const RECHECK: Duration = Duration::from_mins(10);

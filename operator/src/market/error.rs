@@ -1,15 +1,13 @@
 //! Why a pass of this family failed, and how soon it is tried again. The shell logs it once, here.
 
+use kit::drive::Ended;
+use kit::failures::{Again, Failure, settle};
 use kit::{call::Fault, metrics::Label};
 use kube::{ResourceExt, runtime::controller::Action};
 
 use super::{
     Shared, key,
     labels::{Controller, Step},
-};
-use crate::{
-    drive::Ended,
-    failures::{Again, Failure, settle},
 };
 
 /// A failed pass.
@@ -121,7 +119,7 @@ pub(super) fn policy(
         },
     };
     settle(
-        &shared.ctx,
+        &shared.ctx.events,
         (&shared.backoff, &key(controller, object)),
         object,
         &failure,

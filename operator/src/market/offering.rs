@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crds::{Contract, Gateway, Offering, Pool, Slot, slot::SlotPhase};
 use futures::future::BoxFuture;
+use kit::drive::{Run, drive};
 use kit::guarded;
 use kube::{
     Resource, ResourceExt,
@@ -23,10 +24,7 @@ use super::{
     pace::SUMS,
     status::{Due, api, store},
 };
-use crate::{
-    caches::{Caches, Guarded, all, decoded, get},
-    drive::{Run, drive},
-};
+use crate::caches::{Caches, Guarded, all, decoded, get};
 
 /// Subscribes at once; runs while the future is polled.
 ///

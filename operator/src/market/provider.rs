@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crds::{Pool, Provider, provider::PROVIDER_NAME};
 use futures::future::BoxFuture;
+use kit::drive::{Run, drive};
 use kit::guarded;
 use kube::{
     ResourceExt,
@@ -23,10 +24,7 @@ use super::{
     pace::SUMS,
     status::{Due, api, store},
 };
-use crate::{
-    caches::{Caches, Guarded, all, decoded},
-    drive::{Run, drive},
-};
+use crate::caches::{Caches, Guarded, all, decoded};
 
 /// Subscribes at once; runs while the future is polled.
 ///

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crds::{Machine, Slot};
 use futures::future::BoxFuture;
+use kit::drive::{Run, drive};
 use kit::guarded;
 use kube::{
     ResourceExt,
@@ -24,10 +25,7 @@ use super::{
     ownerless::look_after,
     status::api,
 };
-use crate::{
-    caches::{Caches, Guarded, decoded, get},
-    drive::{Run, drive},
-};
+use crate::caches::{Caches, Guarded, decoded, get};
 
 const CONCURRENCY: u16 = 16;
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use domain::pve::Class;
 use kit::call::Fault;
+use kit::drive::Ended;
+use kit::failures::{Again, Failure, settle};
 use kube::{ResourceExt, runtime::controller::Action};
 use operator_core::provider::trouble::StepKind;
 
@@ -12,11 +14,7 @@ use super::{
     failed::Failed,
     labels::{ClassLabel, Controller, StepLabel},
 };
-use crate::{
-    ctx::Ctx,
-    drive::Ended,
-    failures::{Again, Failure, settle},
-};
+use crate::ctx::Ctx;
 
 /// A step that failed at Proxmox: how long it really rests is remembered with the Slot.
 const STEP: Duration = Duration::from_secs(1);
@@ -119,7 +117,12 @@ pub(super) fn policy(
         },
         again: error.again(),
     };
-    settle(ctx, (tries, &super::key(controller, object)), object, &failure)
+    settle(
+        &ctx.events,
+        (tries, &super::key(controller, object)),
+        object,
+        &failure,
+    )
 }
 
 #[cfg(test)]

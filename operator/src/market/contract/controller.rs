@@ -6,6 +6,7 @@ use crds::{Account, Contract, ContractStatus, Machine, Offering, Provider, Slot}
 use domain::contract::State;
 use futures::{StreamExt, future::BoxFuture};
 use jiff::Timestamp;
+use kit::drive::{Run, drive};
 use kit::guarded;
 use kube::{
     ResourceExt,
@@ -23,7 +24,6 @@ use super::{
 };
 use crate::{
     caches::{Caches, Guarded, decoded, get},
-    drive::{Run, drive},
     market::{
         Error, Shared,
         error::policy,

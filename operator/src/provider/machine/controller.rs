@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use crds::{Machine, Slot};
 use futures::stream::BoxStream;
+use kit::drive::{Run, drive};
 use kit::guarded;
 use kube::{
     ResourceExt,
@@ -18,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 use super::{claim, outcome, pursue, report, teardown};
 use crate::{
     caches::{Caches, Guarded, decoded},
-    drive::{Run, drive},
     provider::{
         Shared,
         error::{Error, policy},

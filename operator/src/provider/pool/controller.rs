@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use crds::{Gateway, Pool, Provider, Slot, slot::SlotPhase};
 use futures::StreamExt;
+use kit::drive::{Run, drive};
 use kit::{backoff::Backoff, guarded};
 use kube::{
     Api, ResourceExt,
@@ -22,7 +23,6 @@ use super::{
 };
 use crate::{
     caches::{Caches, Guarded, all, decoded},
-    drive::{Run, drive},
     provider::{
         Error, Tries,
         error::policy,

@@ -4,6 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use crds::{Slot, slot::SlotPhase};
 use jiff::SignedDuration;
+use kit::drive::{Run, drive};
 use kit::guarded;
 use kube::{
     Api, ResourceExt,
@@ -24,7 +25,6 @@ use super::{
 };
 use crate::{
     caches::{Caches, Guarded},
-    drive::{Run, drive},
     provider::{
         Shared,
         error::{Error, policy},

@@ -1,4 +1,4 @@
-//! Runs a controller until shutdown: what is the same for all of them. Must not know any kind or family.
+//! Runs a controller until shutdown: what is the same for all of them. Must not know any kind.
 
 use std::{future::Future, sync::Arc};
 
@@ -6,7 +6,7 @@ use futures::StreamExt;
 use kube::runtime::controller::{Action, Config, Controller};
 use tokio_util::sync::CancellationToken;
 
-use crate::caches::{Cached, Guarded};
+use crate::cache::{Cached, Guarded};
 
 /// A controller ended though nobody told it to.
 #[derive(Debug, thiserror::Error)]

@@ -3,17 +3,20 @@
 
 use std::{error::Error, hash::Hash, time::Duration};
 
-use crds::common::API_VERSION;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kit::{backoff::Backoff, events::Transition, guarded::Undecodable};
 use kube::{
     ResourceExt,
     runtime::{controller::Action, events::EventType},
 };
-use operator_core::reason::Reason;
 
-use crate::ctx::Ctx;
+use crate::{
+    backoff::Backoff,
+    events::{Events, Transition},
+    guarded::Undecodable,
+};
 
+/// The reason of an event about an object that cannot be read.
+const INVALID: &str = "InvalidSpec";
 /// Somebody wrote at the same time.
 const SOON: Duration = Duration::from_millis(200);
 /// Trying again mends nothing before a new version does.
@@ -51,7 +54,7 @@ pub struct Failure<'a, E> {
 
 /// Tells a failure once and says when the next try is.
 pub fn settle<K: Hash + Eq + Clone, E: Error + 'static>(
-    ctx: &Ctx,
+    events: &Events,
     (backoff, key): (&Backoff<K>, &K),
     object: &impl ResourceExt,
     failure: &Failure<'_, E>,
@@ -64,13 +67,13 @@ pub fn settle<K: Hash + Eq + Clone, E: Error + 'static>(
         again,
     } = *failure;
     if let Some(undecodable) = undecodable {
-        tell(ctx, undecodable);
+        tell(events, undecodable);
     }
     let name = object.name_any();
     let object = object
         .namespace()
         .map_or_else(|| name.clone(), |namespace| format!("{namespace}/{name}"));
-    let text = kit::chain(error);
+    let text = crate::chain(error);
     match again {
         Again::Soon => tracing::debug!(kind, object, class, "{kind} {object}: {text}"),
         Again::Rarely => tracing::error!(kind, object, class, "{kind} {object}: {text}"),
@@ -86,9 +89,9 @@ pub fn settle<K: Hash + Eq + Clone, E: Error + 'static>(
 }
 
 /// An object that cannot be decoded has no status of ours to say so: an event does.
-fn tell(ctx: &Ctx, undecodable: &Undecodable) {
+fn tell(events: &Events, undecodable: &Undecodable) {
     let object = ObjectReference {
-        api_version: Some(API_VERSION.to_owned()),
+        api_version: Some(undecodable.api_version.clone()),
         kind: Some(undecodable.kind.clone()),
         namespace: undecodable.metadata.namespace.clone(),
         name: Some(undecodable.name.clone()),
@@ -96,10 +99,10 @@ fn tell(ctx: &Ctx, undecodable: &Undecodable) {
         ..ObjectReference::default()
     };
     let transition = Transition {
-        reason: Reason::InvalidSpec.as_str().to_owned(),
+        reason: INVALID.to_owned(),
         message: format!("It cannot be read and is left alone: {}", undecodable.text),
         action: "Decode".to_owned(),
         type_: EventType::Warning,
     };
-    ctx.events.publish(&object, vec![transition]);
+    events.publish(&object, vec![transition]);
 }
