@@ -105,6 +105,7 @@ impl<K: Cached> Cache<K> {
 }
 
 /// Waits until the store has been filled once; `drive` must run meanwhile.
+#[must_use]
 pub fn filled<K: Cached>(cache: &Cache<K>) -> BoxFuture<'static, ()> {
     let store = cache.store();
     Box::pin(async move {

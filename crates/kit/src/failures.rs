@@ -91,7 +91,7 @@ pub fn settle<K: Hash + Eq + Clone, E: Error + 'static>(
 /// An object that cannot be decoded has no status of ours to say so: an event does.
 fn tell(events: &Events, undecodable: &Undecodable) {
     let object = ObjectReference {
-        api_version: Some(undecodable.api_version.clone()),
+        api_version: Some(undecodable.api_version.to_string()),
         kind: Some(undecodable.kind.clone()),
         namespace: undecodable.metadata.namespace.clone(),
         name: Some(undecodable.name.clone()),

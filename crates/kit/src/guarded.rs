@@ -13,7 +13,7 @@ use kube::{
 #[error("failed to decode {kind} {namespace}/{name}: {text}")]
 pub struct Undecodable {
     /// Its API group and version.
-    pub api_version: String,
+    pub api_version: Box<str>,
     /// Its kind.
     pub kind: String,
     /// Its namespace, empty if it has none.
@@ -32,7 +32,7 @@ pub struct Undecodable {
 /// When the object does not fit `K`.
 pub fn decoded<K: Resource<DynamicType = ()>>(guard: &Arc<DeserializeGuard<K>>) -> Result<&K, Undecodable> {
     guard.0.as_ref().map_err(|invalid| Undecodable {
-        api_version: K::api_version(&()).into_owned(),
+        api_version: K::api_version(&()).into(),
         kind: K::kind(&()).into_owned(),
         namespace: guard.namespace().unwrap_or_default(),
         name: guard.name_any(),

@@ -230,13 +230,14 @@ impl Hands<'_> {
     /// # Errors
     /// The refusal, or no usable answer.
     pub async fn cancel(&mut self) -> Result<TaskSeen, Failed> {
-        let Some(task) = self.memory.task.clone() else {
+        let Some(mut task) = self.memory.task.clone() else {
             return Ok(TaskSeen::None);
         };
         self.pve
             .cancel_task(&task.upid)
             .await
             .map_err(Failed::of(look::step_of(task.kind)))?;
+        task.told = Some(self.now);
         self.wait_for(task).await
     }
 
@@ -245,6 +246,7 @@ impl Hands<'_> {
             upid,
             kind,
             since: self.now,
+            told: None,
         };
         self.memory.task = Some(task.clone());
         self.wait_for(task).await

@@ -61,7 +61,7 @@ pub async fn look(scope: &Scope<'_>, memory: &mut Remembered, now: Timestamp) ->
             };
         }
     };
-    if matches!(task, TaskSeen::Running { .. }) || memory.untouched {
+    if matches!(task, TaskSeen::Running(_)) || memory.untouched {
         let guest = Presence::Unknown(Why::LooksFree { again_at: now });
         return Look { guest, task };
     }
@@ -72,10 +72,7 @@ pub async fn look(scope: &Scope<'_>, memory: &mut Remembered, now: Timestamp) ->
     match (&guest, &memory.task) {
         (Presence::Unknown(_), Some(found)) => Look {
             guest,
-            task: TaskSeen::Running {
-                kind: found.kind,
-                since: found.since,
-            },
+            task: found.running(),
         },
         _ => Look {
             guest,
@@ -112,10 +109,7 @@ async fn settle_task(pve: &Pve, memory: &mut Remembered, now: Timestamp) -> Resu
 pub fn ended(memory: &mut Remembered, task: &Task, status: TaskStatus, now: Timestamp) -> TaskSeen {
     let TaskStatus::Ended { exit } = status else {
         memory.task = Some(task.clone());
-        return TaskSeen::Running {
-            kind: task.kind,
-            since: task.since,
-        };
+        return task.running();
     };
     (memory.task, memory.permit) = (None, None);
     match exit {
@@ -322,6 +316,7 @@ async fn running_clone(scope: &Scope<'_>, now: Timestamp) -> Result<Option<Task>
                 upid: row.upid,
                 kind: TaskKind::Clone,
                 since: now,
+                told: None,
             }));
         }
     }

@@ -11,7 +11,10 @@ use dc_proxmox::Permit;
 use domain::{ids::Uid, pve::Upid};
 use jiff::{SignedDuration, Timestamp};
 use kit::clock::Clock;
-use operator_core::provider::trouble::Trouble;
+use operator_core::provider::{
+    seen::{Running, TaskSeen},
+    trouble::Trouble,
+};
 
 /// What is remembered about one Slot.
 #[derive(Debug, Default)]
@@ -72,6 +75,20 @@ pub struct Task {
     pub kind: TaskKind,
     /// Since when.
     pub since: Timestamp,
+    /// When it was last told to end.
+    pub told: Option<Timestamp>,
+}
+
+impl Task {
+    /// The task as planners see it.
+    #[must_use]
+    pub const fn running(&self) -> TaskSeen {
+        TaskSeen::Running(Running {
+            kind: self.kind,
+            since: self.since,
+            told: self.told,
+        })
+    }
 }
 
 /// A Slot's memory; one pass holds it at a time.

@@ -18,6 +18,8 @@ class Fault:
 
     row: str
     rules: tuple[Rule, ...] = field(default_factory=tuple)
+    # How many nodes the cluster has at least: one alone has no quorum to lose.
+    nodes: int = 1
 
     def arm(self, sim: Simulator) -> list[int]:
         """Arms all of them; gives their numbers there."""
@@ -74,8 +76,13 @@ FAULTS: dict[str, Fault] = {
         "locks", failing("cfs-lock 'storage-local' error: got lock request timeout", method="POST", path=CLONE)
     ),
     "worker-killed": one("killed worker", {"match": {"method": "POST", "path": START}, "act": "kill_worker"}),
-    "quorum-lost": one("quorum", switch("POST", "/quorum", {"on": False}, {"on": True}, 2000, nth=12)),
-    "login-refused": one("permission", refused(401, "Authentication failed!", nth=5, count=3)),
+    "quorum-lost": Fault(
+        "quorum", (switch("POST", "/quorum", {"on": False}, {"on": True}, 2000, method="PUT", path=CONFIG),), nodes=3
+    ),
+    "quorum-lost-at-a-removal": Fault(
+        "quorum", (switch("POST", "/quorum", {"on": False}, {"on": True}, 2500, method="DELETE", path=VM),), nodes=3
+    ),
+    "login-refused": one("permission", refused(401, "Authentication failed!", method="POST", path=CLONE, count=2)),
     "privilege-revoked": one(
         "permission", revoked("VM.Config.Network", "/pool/decent", 2500, method="PUT", path=CONFIG)
     ),
@@ -96,7 +103,7 @@ FAULTS: dict[str, Fault] = {
     "task-fails": one("tasks", failing("clone failed: unexpected end of file", method="POST", path=CLONE)),
     "task-warns": one("tasks", {"match": {"method": "POST", "path": START}, "act": {"warn_task": {"warnings": 1}}}),
     "task-vanishes": one("tasks", {"match": {"method": "POST", "path": CLONE}, "act": "lose_task"}),
-    "stale-lists": one("staleness", switch("PUT", "/durations", {"stats_lag": 10}, {"stats_lag": 0}, 12000, nth=5)),
+    "stale-lists": one("staleness", switch("PUT", "/durations", {"stats_lag": 60}, {"stats_lag": 0}, 12000, nth=5)),
     "storage-full": one("storage", failing(FULL, method="POST", path=CLONE)),
     "storage-unmounted": one("storage", failing(UNMOUNTED, method="POST", path=CLONE)),
     "storage-disabled": one(

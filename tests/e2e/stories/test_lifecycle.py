@@ -7,6 +7,8 @@ import threading
 from datetime import timedelta
 from urllib.parse import unquote
 
+import pytest
+
 from decent import objects
 from decent.cluster import condition, holds, moment, version
 from decent.contract import phase
@@ -161,6 +163,7 @@ def test_the_route_goes_before_the_vm(market: Market) -> None:
     assert moment(route["removedAt"]).timestamp() <= first["time_ms"] / 1000
 
 
+@pytest.mark.faultless("reads the order of the calls, which a refused one changes")
 def test_teardown_proves_unprotects_and_destroys_in_that_order(market: Market) -> None:
     site = market.site()
     contract = market.tenant().rent(site)
@@ -332,6 +335,7 @@ def test_two_contracts_in_one_second_get_different_slots(market: Market) -> None
     assert len(site.sim.vms()) == 2
 
 
+@pytest.mark.faultless("counts VMs: a fault that meets thirty clones at once leaves rests")
 def test_thirty_contracts_at_once_all_get_their_own_machine(market: Market) -> None:
     site = market.site(nodes=3)
     tiny = site.offer("tiny", resources={"cpu": 1, "memory": "1Gi", "disk": "4Gi"})

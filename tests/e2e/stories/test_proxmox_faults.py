@@ -7,13 +7,20 @@ import pytest
 from decent.contract import phase
 from decent.faults import FAULTS
 from decent.market import Market
-from decent.simulator import CLONE, CONFIG, RESIZE, SHUTDOWN, START
+from decent.simulator import CLONE, CONFIG, RESIZE, SHUTDOWN, START, VM
 from decent.site import Site
 from decent.wait import until
 
 pytestmark = pytest.mark.faultless("has faults of its own, and counts how often they were met")
-STORAGE = ["storage-full", "storage-unmounted", "storage-locked", "storage-locked-in-the-cluster", "storage-dead"]
+ONCE = ["storage-full", "storage-unmounted", "storage-locked", "storage-locked-in-the-cluster", "storage-dead"]
 STEPS = {"clone": ("POST", CLONE), "configure": ("PUT", CONFIG), "start": ("POST", START)}
+
+
+UNFIT = [
+    "bridge 'vmbr1' does not exist",
+    "MAX 16 vcpus allowed per VM on this node",
+    "volume 'local:snippets/none.yaml' does not exist",
+]
 
 
 def ends_in_one_running_vm(market: Market, site: Site, *faults: int, others: tuple[int, ...] = ()) -> None:
@@ -21,7 +28,7 @@ def ends_in_one_running_vm(market: Market, site: Site, *faults: int, others: tup
     ours = lambda: [vm for vm in site.sim.vms() if vm["vmid"] not in others]  # noqa: E731
     contract = market.tenant().rent(site)
     contract.until_holds("Provisioned", timeout=90)
-    assert [fault for fault in faults if not site.sim.faults_met(fault)] == [], "each fault was met"
+    assert [fault for fault in [*faults, *site.armed] if not site.sim.faults_met(fault)] == [], "each fault was met"
     assert site.sim.complaints() == []
     assert contract.vm()["status"] == "running"
     assert len(ours()) == 1
@@ -43,6 +50,21 @@ def test_a_clone_whose_worker_is_killed_is_set_aside_and_another_id_taken(market
     slot = next(slot for slot in contract.slots() if slot["spec"]["index"] == 0)
     until("its Slot is set aside", lambda: phase(site.cluster.get("slots", site.namespace, "ams1-0")) == "Quarantined")
     assert slot["spec"]["vmid"] == 10000
+
+
+def test_quorum_that_goes_while_a_clone_runs_leaves_a_rest_that_is_set_aside(market: Market) -> None:
+    site = market.site(nodes=3, sim={"clone_seconds": 2})
+    contract = market.tenant().rent(site)
+    contract.until("its clone has begun", lambda: site.sim.vm(10000))
+    site.sim.quorum(False)
+    running = lambda: [task for task in site.sim.tasks() if task["status"] != "stopped"]  # noqa: E731
+    contract.until("its clone has failed", lambda: not running())
+    site.sim.quorum(True)
+    contract.until_holds("Provisioned", timeout=90)
+    assert site.sim.vm(10000)["config"]["lock"] == "clone", "its task could not clean up"
+    assert [vm["vmid"] for vm in contract.vms() if vm["status"] == "running"] == [10001]
+    aside = lambda: phase(site.cluster.get("slots", site.namespace, "ams1-0"))  # noqa: E731
+    until("its Slot is set aside", lambda: aside() == "Quarantined")
 
 
 @pytest.mark.parametrize("step", ["clone", "start"])
@@ -80,8 +102,8 @@ def test_a_clone_that_never_ends_is_ended_with_its_contract(market: Market) -> N
 
 
 def test_a_lock_held_after_a_shutdown_is_waited_out(market: Market) -> None:
-    # Ten times as fast: a held lock refuses after one second, and is held for three.
-    site = market.site(sim={"time_scale": 10, "cleanup_seconds": 15})
+    # Five times as fast: a held lock refuses after two seconds, and is held for six.
+    site = market.site(sim={"time_scale": 5, "cleanup_seconds": 25})
     contract = market.tenant().rent(site)
     contract.until_holds("Provisioned")
     contract.patch(powerState="Stopped")
@@ -94,9 +116,8 @@ def test_a_lock_held_after_a_shutdown_is_waited_out(market: Market) -> None:
     contract.cancel()
     contract.until_clean(timeout=90)
     assert site.sim.vms() == []
-    assert any("got timeout" in str(task.get("exitstatus")) for task in site.sim.tasks()) or any(
-        entry["status"] == 500 for entry in site.sim.changes(since)
-    ), "the lock was met"
+    refused = [task for task in site.sim.tasks() if "got timeout" in str(task.get("exitstatus"))]
+    assert refused or [call for call in site.sim.changes(since) if call["status"] == 500], "the lock was met"
 
 
 def test_a_template_that_somebody_copies_is_cloned_all_the_same(market: Market) -> None:
@@ -145,9 +166,9 @@ def test_a_privilege_that_only_the_user_lost_is_named(market: Market) -> None:
     assert "VM.Clone" in said["message"]
 
 
-def test_a_start_that_cannot_be_is_told_with_the_words_of_proxmox(market: Market) -> None:
+@pytest.mark.parametrize("text", UNFIT, ids=["bridge", "cores", "snippet"])
+def test_a_start_that_cannot_be_is_told_with_the_words_of_proxmox(market: Market, text: str) -> None:
     site = market.site()
-    text = "bridge 'vmbr1' does not exist"
     site.sim.fault({"fail_task": {"exitstatus": text}}, count=0, method="POST", path=START)
     contract = market.tenant().rent(site)
     contract.until("the wait names it", lambda: text in str(contract.status))
@@ -163,7 +184,7 @@ def test_a_start_whose_worker_is_killed_is_asked_for_again(market: Market) -> No
 
 @pytest.mark.parametrize("step", STEPS)
 def test_quorum_that_goes_at_a_step_and_comes_back_ends_in_one_running_vm(market: Market, step: str) -> None:
-    site = market.site()
+    site = market.site(nodes=3)
     method, path = STEPS[step]
     undo = {"after_ms": 2500, "method": "POST", "path": "/quorum", "body": {"on": True}}
     act = {"control": {"method": "POST", "path": "/quorum", "body": {"on": False}, "undo": undo}}
@@ -223,10 +244,55 @@ def test_stale_lists_make_no_second_vm(market: Market) -> None:
     ends_in_one_running_vm(market, market.site())
 
 
-@pytest.mark.parametrize("name", STORAGE)
-def test_a_storage_that_fails_once_is_used_again(market: Market, name: str) -> None:
+@pytest.mark.parametrize("name", ["template-locked", *ONCE])
+def test_a_clone_that_a_lock_or_a_storage_refuses_once_is_tried_again(market: Market, name: str) -> None:
     market.fault = FAULTS[name]
     ends_in_one_running_vm(market, market.site())
+
+
+def test_quorum_that_goes_with_the_removal_itself_ends_clean(market: Market) -> None:
+    market.fault = FAULTS["quorum-lost-at-a-removal"]
+    site = market.site()
+    contract = market.tenant().rent(site)
+    contract.until_holds("Provisioned")
+    contract.cancel()
+    contract.until("the removal is met", lambda: site.sim.was_met(site.armed))
+    # The disks are gone, the configuration is left: it is removed once there is quorum again.
+    contract.until_clean(timeout=90)
+    assert site.sim.vms() == []
+
+
+ENDING = {"shutdown": ("POST", SHUTDOWN), "unprotect": ("PUT", CONFIG), "delete": ("DELETE", VM)}
+
+
+@pytest.mark.parametrize("step", ENDING)
+def test_a_vm_that_moves_while_it_is_ended_is_ended_where_it_is(market: Market, step: str) -> None:
+    site = market.site(nodes=2, pool={"nodes": [{"name": "pve1"}, {"name": "pve2", "cordoned": True}]})
+    contract = market.tenant().rent(site)
+    contract.until_holds("Provisioned")
+    method, path = ENDING[step]
+    act = {"control": {"method": "PATCH", "path": "/vms/{vmid}", "body": {"node": "pve2"}}}
+    moved = site.sim.fault(act, method=method, path=path)
+    contract.cancel()
+    contract.until_clean(timeout=90)
+    assert (site.sim.faults_met(moved), site.sim.complaints(), site.sim.vms()) == (1, [], [])
+
+
+LOSERS = [
+    "unable to create VM 10000: config file already exists",
+    "unable to create VM 10000 - VM 10000 already exists on node 'pve1'",
+    "close (rename) atomic file '/etc/pve/nodes/pve1/qemu-server/10000.conf' failed: File exists",
+]
+
+
+@pytest.mark.parametrize("text", LOSERS, ids=["config", "vm", "file"])
+def test_p2_an_id_that_was_lost_at_the_end_of_the_clone_is_never_asked_for_again(market: Market, text: str) -> None:
+    site = market.site()
+    lost = site.sim.fault({"fail_task": {"exitstatus": text}}, method="POST", path=CLONE)
+    contract = market.tenant().rent(site)
+    contract.until_holds("Provisioned", timeout=90)
+    assert (site.sim.faults_met(lost), contract.vm()["vmid"]) == (1, 10001)
+    assert len(site.sim.changes(vmid=10000)) == 1, "the clone alone"
 
 
 @pytest.mark.parametrize("version", ["8.4", "8.3", "7.4"])
@@ -236,9 +302,10 @@ def test_p38_an_older_proxmox_makes_machines_too(market: Market, version: str) -
 
 def test_a_burst_at_a_daemon_with_three_slow_workers_is_served(market: Market) -> None:
     site = market.site()
-    site.sim.fault({"delay": {"ms": 150}}, count=0)
+    busy = site.sim.fault({"work": {"ms": 150}}, count=0)
     tenant = market.tenant()
     contracts = [tenant.rent(site, name=f"web-{n}") for n in range(8)]
     for contract in contracts:
         contract.until_holds("Provisioned", timeout=90)
     assert len(site.sim.vms()) == len(contracts)
+    assert site.sim.faults_met(busy) > 3 * len(contracts)

@@ -87,9 +87,19 @@ pub async fn refuse_connections(State(shared): State<Arc<Shared>>, Json(on): Jso
 }
 
 /// POST /quorum
-pub async fn quorum(State(shared): State<Arc<Shared>>, Json(on): Json<On>) -> StatusCode {
-    shared.world().datacenter.parted = !on.on;
-    StatusCode::NO_CONTENT
+pub async fn quorum(
+    State(shared): State<Arc<Shared>>,
+    Json(on): Json<On>,
+) -> Result<StatusCode, (StatusCode, String)> {
+    let mut world = shared.world();
+    if world.nodes.len() < 2 {
+        return Err((
+            StatusCode::CONFLICT,
+            "a single node has no quorum to lose".to_owned(),
+        ));
+    }
+    world.datacenter.parted = !on.on;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A time: seconds, or a span of them as in "0.2..0.6".

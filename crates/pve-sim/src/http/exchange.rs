@@ -19,7 +19,7 @@ use super::workers::Seat;
 use crate::api::params::Params;
 use crate::api::reply::{Fault, Reply};
 use crate::api::{authenticate, dispatch, worker_of};
-use crate::control::faults::{Ending, Facts};
+use crate::control::faults::{Ending, Facts, Plan};
 use crate::control::requests::{Entry, Outcome};
 use crate::model::access::Principal;
 use crate::model::locks::PATIENCE;
@@ -107,8 +107,7 @@ pub async fn perform(shared: &Arc<Shared>, request: Request<Sent>) -> Result<Don
     let reply = if let Some(reply) = armed::instead(&taken.plan) {
         reply
     } else {
-        let wish = (&head.headers, taken.plan.doom.as_ref());
-        answer(shared, (method, path), wish, params).await
+        answer(shared, (method, path), (&head.headers, &taken.plan), params).await
     };
     let outcome = Outcome {
         status: status_of(&reply),
@@ -185,7 +184,7 @@ fn params_of(head: &Parts, sent: &Sent) -> Result<Params, Fault> {
 async fn answer(
     shared: &Shared,
     (method, path): (&str, &str),
-    (headers, doom): (&HeaderMap, Option<&Doom>),
+    (headers, plan): (&HeaderMap, &Plan),
     params: Result<Params, Fault>,
 ) -> Reply {
     if !matches!(method, "GET" | "PUT" | "POST" | "DELETE") {
@@ -202,7 +201,10 @@ async fn answer(
         None => None,
         Some(node) => Some(seat(shared, &node).await?),
     };
-    let reply = served(shared, &who, (method, path), (&params, doom)).await;
+    if !plan.work.is_zero() {
+        shared.clock.sleep(plan.work).await;
+    }
+    let reply = served(shared, &who, (method, path), (&params, plan.doom.as_ref())).await;
     // A refused login takes its time here too.
     let reply = match reply {
         Err(fault) if status_of(&Err(fault.clone())) == 401 => Err(fault.held(shared.auth_delay)),

@@ -3,10 +3,10 @@
 use super::*;
 use crate::model::bed::{begin_clone, cluster, pass};
 
-/// A folder that is removed in the end.
 /// How many bytes a journal may have.
 const JOURNAL: u64 = 1 << 20;
 
+/// A folder that is removed in the end.
 struct Place(PathBuf);
 
 impl Place {

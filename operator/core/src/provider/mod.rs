@@ -1,5 +1,6 @@
 //! Planners of the provider family: Pool, Machine, Slot.
 
+pub mod hang;
 pub mod machine;
 pub mod place;
 pub mod plan;

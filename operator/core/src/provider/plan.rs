@@ -1,6 +1,5 @@
 //! The shape of every plan of this family: at most one step, then look again; and why it does not go on.
 
-use crds::machine::TaskKind;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::condition::Wait;
@@ -75,18 +74,6 @@ impl<S> Plan<S> {
 #[must_use]
 pub fn until(at: Timestamp, now: Timestamp, floor: SignedDuration) -> SignedDuration {
     at.duration_since(now).max(floor)
-}
-
-/// Whether a task of ours has run for too long and is to be ended, so that it can be tried again. A clone has its
-/// Contract's deadline, and a removal is never cut in two.
-#[must_use]
-pub fn is_overdue(kind: TaskKind, since: Timestamp, now: Timestamp, limit: SignedDuration) -> bool {
-    match kind {
-        TaskKind::Clone | TaskKind::Destroy => false,
-        TaskKind::Resize | TaskKind::Start | TaskKind::Shutdown | TaskKind::Stop => {
-            now.duration_since(since) >= limit
-        }
-    }
 }
 
 /// When to ask again about a task: soon at first, every two seconds in the end.

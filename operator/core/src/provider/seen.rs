@@ -89,18 +89,24 @@ pub struct Rule {
     pub extra: bool,
 }
 
+/// A task of ours that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// What it does.
+    pub kind: TaskKind,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it was last told to end.
+    pub told: Option<Timestamp>,
+}
+
 /// What is known of our last task on a VM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskSeen {
     /// There is none.
     None,
     /// It is under way.
-    Running {
-        /// What it does.
-        kind: TaskKind,
-        /// Since when.
-        since: Timestamp,
-    },
+    Running(Running),
     /// It ended well.
     Done {
         /// What it did.

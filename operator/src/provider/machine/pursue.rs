@@ -108,6 +108,7 @@ fn recall(memory: &mut Remembered, machine: &Machine, slot: &Slot) {
             upid,
             kind: task.kind,
             since: task.started_at.0,
+            told: None,
         });
     }
 }

@@ -67,6 +67,11 @@ pub enum Act {
         /// Milliseconds.
         ms: u64,
     },
+    /// A worker of the node's daemon is busy with it for longer; a call that needs none is held back.
+    Work {
+        /// Milliseconds.
+        ms: u64,
+    },
     /// A call of the control port: any switch, any foreign hand.
     Control(Hand),
 }
@@ -105,6 +110,8 @@ pub enum Ending {
 pub struct Plan {
     /// How long it is held back first.
     pub delay: Duration,
+    /// For how much longer a worker is busy with it.
+    pub work: Duration,
     /// Calls of the control port, before the effect and after it.
     pub hands: Vec<Hand>,
     /// What becomes of the task that it starts.
@@ -182,12 +189,12 @@ impl Plan {
                 body,
                 content_type,
             } => self.answer(*status, body, content_type.as_deref()),
-            Act::Delay { ms } if *ms > DELAY => Err(BadRule::field(
-                "act.delay.ms",
-                format!("a delay is {DELAY} ms at most"),
-            )),
             Act::Delay { ms } => {
-                self.delay += Duration::from_millis(*ms);
+                self.delay += time("act.delay.ms", *ms)?;
+                Ok(())
+            }
+            Act::Work { ms } => {
+                self.work += time("act.work.ms", *ms)?;
                 Ok(())
             }
             Act::Control(hand) => {
@@ -241,6 +248,13 @@ impl Plan {
             Some(Ending::DropBefore | Ending::DropAfter | Ending::Blackhole)
         )
     }
+}
+
+fn time(field: &'static str, ms: u64) -> Result<Duration, BadRule> {
+    if ms > DELAY {
+        return Err(BadRule::field(field, format!("a delay is {DELAY} ms at most")));
+    }
+    Ok(Duration::from_millis(ms))
 }
 
 fn check_status(field: &'static str, status: u16, least: u16) -> Result<(), BadRule> {

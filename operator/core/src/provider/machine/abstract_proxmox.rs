@@ -14,7 +14,7 @@ use super::{
 };
 use crate::provider::{
     plan::Verdict,
-    seen::{FirewallSeen, Guest, Ownership, Presence, Rule, TaskSeen, Why},
+    seen::{FirewallSeen, Guest, Ownership, Presence, Rule, Running, TaskSeen, Why},
     trouble::{Asker, StepKind, Trouble},
 };
 
@@ -104,10 +104,11 @@ impl World {
         self.cloning?;
         Some(Seen {
             guest: Presence::Unknown(Why::LooksFree { again_at: self.now }),
-            task: TaskSeen::Running {
+            task: TaskSeen::Running(Running {
                 kind: TaskKind::Clone,
                 since: self.now,
-            },
+                told: None,
+            }),
             now: self.now,
         })
     }
@@ -195,7 +196,7 @@ impl World {
         let seen = self.look(want);
         let plan = plan(want, &seen, &self.history());
         assert_eq!(plan, super::plan::plan(want, &seen, &self.history()), "stability");
-        if let TaskSeen::Running { .. } = seen.task {
+        if let TaskSeen::Running(_) = seen.task {
             assert_eq!(plan.step, None, "nothing beside a running task");
         }
         if let Presence::Unknown(why) = &seen.guest {

@@ -12,7 +12,8 @@ use super::{
     words,
 };
 use crate::provider::{
-    plan::{Plan, is_overdue, poll, until},
+    hang::{Hang, deaf, judge},
+    plan::{Plan, poll, until},
     rests::half_clone,
     seen::{Guest, Ownership, Presence, TaskSeen, Why},
     trouble::{Asker, StepKind, Trouble},
@@ -72,7 +73,7 @@ pub struct History {
     pub cloned: Cloned,
     /// Something unseen at the VMID counts as another's after this.
     pub hidden_limit: SignedDuration,
-    /// A task that runs longer is ended; see [`is_overdue`].
+    /// A task that runs longer is ended; see [`judge`].
     pub task_limit: SignedDuration,
     /// A cluster with quorum has called its node offline for too long: an attempt there is given up.
     pub node_lost: bool,
@@ -100,12 +101,12 @@ pub const BRAKE_WINDOW: SignedDuration = SignedDuration::from_mins(10);
 /// The next step, or why there is none.
 pub fn plan(want: &Blueprint, seen: &Seen, history: &History) -> Plan<Step> {
     let with_deadline = |plan: Plan<Step>| limited(plan, history.deadline.filter(|_| !history.made));
-    if let TaskSeen::Running { kind, since } = seen.task {
-        let shown = words::running(want, kind);
-        return with_deadline(if is_overdue(kind, since, seen.now, history.task_limit) {
-            Plan::act(Step::Cancel, shown)
-        } else {
-            Plan::wait(shown, poll(since, seen.now))
+    if let TaskSeen::Running(task) = seen.task {
+        let shown = words::running(want, task.kind);
+        return with_deadline(match judge(task, seen.now, history.task_limit) {
+            Hang::No => Plan::wait(shown, poll(task.since, seen.now)),
+            Hang::End => Plan::act(Step::Cancel, shown),
+            Hang::Deaf => Plan::wait(deaf(want.place.vmid), LATER),
         });
     }
     if let Some(trouble) = history
@@ -150,6 +151,10 @@ fn unknown(want: &Blueprint, why: &Why, now: Timestamp, history: &History) -> Pl
         _ if history.cloned == Cloned::Never && !history.made => {
             Plan::act(Step::Clone, words::running(want, TaskKind::Clone))
         }
+        // The id was somebody else's when ours was refused: it is never touched again, free or not.
+        Why::LooksFree { .. } if lost && !history.made => {
+            Plan::act(Step::Quarantine(words::was_taken(want)), words::lost(want))
+        }
         Why::LooksFree { .. } if !history.made && !gives_up(history) => {
             Plan::act(Step::Clone, words::running(want, TaskKind::Clone))
         }
@@ -178,6 +183,9 @@ fn gives_up(history: &History) -> bool {
 fn absent(want: &Blueprint, history: &History) -> Plan<Step> {
     if history.made {
         return Plan::blocked(words::missing(want));
+    }
+    if history.trouble.as_ref().is_some_and(lost_clone) {
+        return Plan::act(Step::Quarantine(words::was_taken(want)), words::lost(want));
     }
     if gives_up(history) {
         return Plan::act(Step::Supersede, words::placed_again(want));

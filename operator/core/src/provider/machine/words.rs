@@ -139,6 +139,14 @@ pub(super) fn not_ours(want: &Blueprint, guest: &Guest) -> Wait {
     )
 }
 
+pub(super) fn was_taken(want: &Blueprint) -> String {
+    let vmid = want.place.vmid;
+    format!(
+        "VMID {vmid} was taken by somebody else when our clone asked for it, though it looks free now. It is not touched. \
+         If nobody uses it, clear the Slot."
+    )
+}
+
 pub(super) fn taken(want: &Blueprint) -> String {
     let vmid = want.place.vmid;
     format!(

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 
 use super::release::{Agent, Bounds, Facts, Step, plan};
 use crate::provider::{
-    seen::{Guest, Presence, TaskSeen, Why},
+    seen::{Guest, Presence, Running, TaskSeen, Why},
     trouble::Asker,
 };
 
@@ -152,7 +152,11 @@ fn a_running_protected_vm_is_shut_down_unprotected_and_destroyed_in_that_order()
 fn a_task_that_hangs_is_ended_but_never_a_removal() {
     let step = |kind, minutes| {
         let mut facts = facts(Presence::Unknown(Why::LooksFree { again_at: start() }));
-        facts.task = TaskSeen::Running { kind, since: start() };
+        facts.task = TaskSeen::Running(Running {
+            kind,
+            since: start(),
+            told: None,
+        });
         facts.now = start().checked_add(SignedDuration::from_mins(minutes)).unwrap();
         plan(&facts).step
     };

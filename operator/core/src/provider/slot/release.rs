@@ -11,9 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::words;
 use crate::provider::{
-    plan::{Plan, is_overdue, poll, until},
+    hang::{Hang, deaf, judge},
+    plan::{Plan, poll, until},
     rests::half_clone,
-    seen::{Guest, Ownership, Presence, TaskSeen, Why},
+    seen::{Guest, Ownership, Presence, Running, TaskSeen, Why},
     trouble::{Asker, StepKind, Trouble},
 };
 
@@ -87,7 +88,7 @@ pub struct Bounds {
     pub route: SignedDuration,
     /// The guest has this long to shut down.
     pub shutdown: SignedDuration,
-    /// A task that runs longer is ended; see [`is_overdue`].
+    /// A task that runs longer is ended; see [`judge`].
     pub task: SignedDuration,
 }
 
@@ -99,18 +100,8 @@ pub fn plan(facts: &Facts) -> Plan<Step> {
     let Some(release) = &facts.release else {
         return Plan::settled();
     };
-    if let TaskSeen::Running { kind, since } = facts.task {
-        return match kind {
-            TaskKind::Clone => Plan::act(Step::Cancel, words::destroying(facts.vmid, "Ending the clone to")),
-            _ if is_overdue(kind, since, facts.now, facts.bounds.task) => Plan::act(
-                Step::Cancel,
-                words::destroying(facts.vmid, "Ending a task that hangs on"),
-            ),
-            _ => Plan::wait(
-                words::destroying(facts.vmid, "Destroying"),
-                poll(since, facts.now),
-            ),
-        };
+    if let TaskSeen::Running(task) = facts.task {
+        return under_way(facts, task);
     }
     if let Some(trouble) = facts.trouble.as_ref().filter(|t| t.retry_at > facts.now) {
         return Plan::wait(
@@ -131,6 +122,20 @@ pub fn plan(facts: &Facts) -> Plan<Step> {
             )
         }
         Presence::Present(guest) => present(facts, release, guest),
+    }
+}
+
+/// A clone is not wanted any more; anything else may end by itself first.
+fn under_way(facts: &Facts, task: Running) -> Plan<Step> {
+    let end = |what| Plan::act(Step::Cancel, words::destroying(facts.vmid, what));
+    match judge(task, facts.now, facts.bounds.task) {
+        Hang::No if task.kind == TaskKind::Clone => end("Ending the clone to"),
+        Hang::No => Plan::wait(
+            words::destroying(facts.vmid, "Destroying"),
+            poll(task.since, facts.now),
+        ),
+        Hang::End => end("Ending a task that hangs on"),
+        Hang::Deaf => Plan::wait(deaf(facts.vmid), LATER),
     }
 }
 
