@@ -1,12 +1,14 @@
 //! Gateway: the host through which a site's machines are reached, and the network behind it.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::policy::AGENT_ACCOUNT;
 use crate::{
     common::{LocalRef, conditions},
-    text::{DomainName, Ipv4, Ipv4Cidr, Label, Line, Pem},
+    text::{DomainName, Ipv4, Ipv4Cidr, Label, Line, Pem, UidText},
 };
 
 /// The host through which a site's machines are reached, and the network behind it.
@@ -61,6 +63,30 @@ pub struct GatewaySpec {
     /// How the site's certificate is obtained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+}
+
+/// Label of a Secret whose tokens may enrol a host; the value is the Gateway's name.
+pub const ENROLS: &str = "decent-cloud.org/enrols";
+
+/// The ServiceAccount of a Gateway's agent, and the Secret that its credentials are bound to.
+#[must_use]
+pub fn agent_account(gateway: &str) -> String {
+    format!("{AGENT_ACCOUNT}{gateway}")
+}
+
+/// The Lease that a Gateway's agent renews.
+#[must_use]
+pub fn agent_lease(gateway: &str) -> String {
+    format!("decent-agent-{gateway}")
+}
+
+impl GatewaySpec {
+    /// Common ending of the machines' names, in lower case.
+    #[must_use]
+    pub fn fqdn(&self) -> String {
+        let labels = [self.dc_id.as_str(), self.prefix.as_str(), self.domain.as_str()];
+        labels.join(".").to_ascii_lowercase()
+    }
 }
 
 fn gw() -> Label {
@@ -199,6 +225,10 @@ pub struct GatewayStatus {
     /// Slots name this Gateway: some of its fields are immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots_in_use: Option<bool>,
+    /// Values of the challenge that all servers of the zone answer with; the agent waits for its own among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), inner(length(max = 128)))]
+    pub challenges_published: Vec<String>,
     /// Written by the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentStatus>,
@@ -211,6 +241,7 @@ pub struct GatewayStatus {
 /// What the agent says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(oldSelf.enrolment) || (has(self.enrolment) && (self.enrolment == oldSelf.enrolment || self.enrolment.identity != oldSelf.enrolment.identity))").message("another host has enrolled for this Gateway: revoke it first (dcctl gateway revoke)").field_path(".enrolment"))]
 pub struct AgentStatus {
     /// Version of the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -219,4 +250,67 @@ pub struct AgentStatus {
     /// Generation of the Gateway that it serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<i64>,
+    /// The host that serves this Gateway. Written once for each identity: it decides a race between two hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<Enrolment>,
+    /// Values that the certificate's authority has to find under `_acme-challenge` of the site's name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), inner(length(max = 128)))]
+    pub challenges: Vec<String>,
+    /// The site's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Certificate>,
+    /// Routes in force; written with other changes only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routes: Option<i32>,
+    /// What its doctor found amiss.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub findings: Vec<Finding>,
+}
+
+/// Which host serves a Gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Enrolment {
+    /// Chosen by the host when it enrolled.
+    pub host: UidText,
+    /// UID of the Secret that its credentials are bound to; another one is another identity.
+    pub identity: UidText,
+}
+
+/// The site's certificate as the agent has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Certificate {
+    /// End of the certificate at hand, RFC 3339; nothing while there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Time>,
+    /// Why there is no newer one, though it is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub problem: Option<String>,
+}
+
+/// Something that keeps the host from serving, or soon will.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// What was looked at, such as `forwarding`.
+    #[schemars(length(max = 64))]
+    pub check: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is so, and the line that mends it.
+    #[schemars(length(max = 512))]
+    pub message: String,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Severity {
+    /// It serves, but should be looked at.
+    Warning,
+    /// It does not serve as it should.
+    Failed,
 }

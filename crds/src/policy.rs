@@ -16,6 +16,10 @@ pub const MACHINE_DELETION: &str = "machine-deletion.decent-cloud.org";
 pub const PROVIDER_HANDS: &str = "provider-hands.decent-cloud.org";
 /// Name of the policy that says what of a Machine's status a provider may change.
 pub const PROVIDER_DECISION: &str = "provider-decision.decent-cloud.org";
+/// Name of the policy that says what an agent may write: its routes, and what it says of itself.
+pub const AGENT_HANDS: &str = "agent-hands.decent-cloud.org";
+/// Prefix of the service accounts of agents; the rest is the Gateway's name.
+pub const AGENT_ACCOUNT: &str = "gateway-";
 /// Name of the policy that keeps a tenant from letting go of a Contract before its Machine knows.
 pub const TENANT_HANDS: &str = "tenant-hands.decent-cloud.org";
 const SAYS: &str = "a provider changes annotations of Slots and Machines, and status.decision and status.decisionMessage \
@@ -32,6 +36,7 @@ pub fn all() -> Vec<Policy> {
         provider_hands(),
         provider_decision(),
         tenant_hands(),
+        agent_hands(),
     ]
 }
 
@@ -117,6 +122,69 @@ pub fn tenant_hands() -> Policy {
     policy(TENANT_HANDS, spec)
 }
 
+/// Fields of a Slot's status that only the operator writes.
+const OPERATORS_OF_SLOTS: &[&str] = &["phase", "release", "restingSince", "conditions"];
+/// Fields of a Gateway's status that only operator and gateway controller write.
+const CONTROLLERS_OF_GATEWAYS: &[&str] = &[
+    "observedGeneration",
+    "fqdn",
+    "capacity",
+    "used",
+    "slotsInUse",
+    "challengesPublished",
+    "conditions",
+];
+
+/// An agent writes `status.route` of its own Gateway's Slots and `status.agent` of its Gateway.
+#[must_use]
+pub fn agent_hands() -> Policy {
+    // What the API server fills in with the first write of a status.
+    let held = |object: &str, field: &str| match field {
+        "conditions" => format!("{object}.?status.?conditions.orValue([])"),
+        "phase" => format!("{object}.?status.?phase.orValue('Claimed')"),
+        _ => format!("{object}.?status.?{field}"),
+    };
+    let same = |fields: &[&str]| {
+        let each = fields
+            .iter()
+            .map(|field| format!("{} == {}", held("object", field), held("oldObject", field)));
+        each.collect::<Vec<_>>().join(" && ")
+    };
+    let slots = "request.resource.resource == 'slots'";
+    let says = "an agent writes status.route of its own Gateway's Slots and status.agent of its Gateway, nothing else";
+    let own = format!(
+        "request.userInfo.username == 'system:serviceaccount:' + request.namespace + ':{AGENT_ACCOUNT}' + \
+         ({slots} ? object.spec.gateway : object.metadata.name)"
+    );
+    let fields = format!(
+        "{slots} ? ({}) : ({})",
+        same(OPERATORS_OF_SLOTS),
+        same(CONTROLLERS_OF_GATEWAYS)
+    );
+    let metadata = "object.metadata.?labels == oldObject.metadata.?labels && \
+                    object.metadata.?annotations == oldObject.metadata.?annotations && \
+                    object.metadata.?finalizers == oldObject.metadata.?finalizers && object.spec == oldObject.spec";
+    let spec = ValidatingAdmissionPolicySpec {
+        match_constraints: Some(on(
+            &["UPDATE"],
+            &["slots", "slots/status", "gateways", "gateways/status"],
+        )),
+        match_conditions: Some(vec![MatchCondition {
+            name: "by-an-agent".into(),
+            expression: format!(
+                "request.userInfo.username.startsWith('system:serviceaccount:' + request.namespace + ':{AGENT_ACCOUNT}')"
+            ),
+        }]),
+        validations: Some(vec![
+            validation(&own, says),
+            validation(metadata, says),
+            validation(&fields, says),
+        ]),
+        ..ValidatingAdmissionPolicySpec::default()
+    };
+    policy(AGENT_HANDS, spec)
+}
+
 /// Requests of the account that people of this side work with in their namespace.
 fn by(side: &str) -> Vec<MatchCondition> {
     vec![MatchCondition {
@@ -183,11 +251,18 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn every_field_of_a_machines_status_is_either_the_providers_or_guarded() {
+    #[rstest::rstest]
+    #[case("machines", OPERATORS, &["decision", "decisionMessage"])]
+    #[case("slots", OPERATORS_OF_SLOTS, &["route"])]
+    #[case("gateways", CONTROLLERS_OF_GATEWAYS, &["agent"])]
+    fn every_field_of_a_status_is_either_free_for_one_or_guarded(
+        #[case] kind: &str,
+        #[case] guarded: &[&str],
+        #[case] free: &[&str],
+    ) {
         let (_, definition) = crate::manifests::definitions()
             .into_iter()
-            .find(|(plural, _)| *plural == "machines")
+            .find(|(plural, _)| *plural == kind)
             .unwrap();
         let schema = serde_json::to_value(definition).unwrap();
         let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
@@ -199,7 +274,7 @@ mod tests {
             .keys()
             .cloned()
             .collect();
-        let known = OPERATORS.iter().chain(&["decision", "decisionMessage"]);
+        let known = guarded.iter().chain(free);
         assert_eq!(fields, known.map(|&field| field.to_owned()).collect());
     }
 }
