@@ -1,0 +1,1 @@
+//! Cloudflare DNS client.
