@@ -73,6 +73,10 @@ impl Listener {
         let mut socket = Some(first);
         let stop = self.shared.stop.clone();
         loop {
+            if !*self.open.borrow() {
+                // Shut before it was ever served: nobody shall wait in its queue.
+                socket = None;
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = becomes(&mut self.open, true) => {}

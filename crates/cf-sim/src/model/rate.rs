@@ -165,7 +165,7 @@ mod tests {
         }
         let refused = rates.user("a", at(130)).unwrap_err();
         assert_eq!((refused.status, refused.code), (429, 971));
-        assert_eq!(refused.retry_after, Some(Duration::from_secs(300)));
+        assert_eq!(refused.retry_after, Some(Duration::from_mins(5)));
         assert!(rates.user("b", at(130)).is_ok(), "others are not");
         let later = rates.user("a", at(429)).unwrap_err();
         assert_eq!(
