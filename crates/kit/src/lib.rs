@@ -19,6 +19,7 @@ pub mod events;
 pub mod failures;
 pub mod finalizer;
 pub mod guarded;
+pub mod lacks;
 pub mod leader;
 pub mod managers;
 pub mod metrics;

@@ -7,6 +7,11 @@ use kube::api::{PatchParams, PostParams};
 /// The operator: market and provider controllers.
 pub const OPERATOR: &str = "decent-operator";
 
+/// The gateway controller.
+pub const GATEWAY: &str = "decent-gateway";
+/// The agent on a gateway host.
+pub const AGENT: &str = "decent-agent";
+
 /// Server-side apply with force: only for objects (or status) we own.
 #[must_use]
 pub fn apply_params(manager: &str) -> PatchParams {

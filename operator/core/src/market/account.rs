@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Namespace, ResourceQuota};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-pub use self::children::{Child, differs, review};
+pub use self::children::{Child, review};
 use super::names::{LABEL_ACCOUNT, LABEL_PROVIDER};
 use crate::{
     condition::{READY, Stated, merged},

@@ -6,9 +6,10 @@ use k8s_openapi::{
     api::{authorization::v1::SubjectAccessReview, core::v1::Namespace, rbac::v1::RoleBinding},
 };
 use kit::apply::{Claim, Object};
+use kit::lacks::lacks;
 use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
 use operator_core::market::{
-    account::{self, Child, Home, Standing, Step as Planned, differs, homes},
+    account::{self, Child, Home, Standing, Step as Planned, homes},
     owner::{self, settled},
 };
 use serde::Serialize;
@@ -148,7 +149,7 @@ where
         .await
         .map_err(at(Step::Furnish))?;
     let wanted = json!(wanted);
-    match actual.filter(|actual| !differs(&wanted, &json!(actual))) {
+    match actual.filter(|actual| !lacks(&wanted, &json!(actual))) {
         Some(actual) => Ok(actual),
         None => shared
             .ctx

@@ -41,12 +41,6 @@ pub const ROUTE_REMOVED: &str = "decent-cloud.org/route-removed";
 /// Steps of one pass at most.
 const ROUNDS: usize = 12;
 
-/// The agent's Lease of a Gateway.
-#[must_use]
-pub fn agent_lease(gateway: &str) -> String {
-    format!("decent-agent-{gateway}")
-}
-
 /// How a pass ended.
 #[derive(Debug)]
 pub enum Ending {
@@ -145,7 +139,7 @@ pub async fn agent(shared: &Shared, slot: &Slot, namespace: &str) -> Result<Agen
     let lease = shared
         .ctx
         .writer
-        .get(&api, &agent_lease(slot.spec.gateway.as_str()))
+        .get(&api, &crds::gateway::agent_lease(slot.spec.gateway.as_str()))
         .await
         .map_err(Error::kube)?;
     let Some(spec) = lease.and_then(|lease| lease.spec) else {

@@ -13,7 +13,6 @@ use k8s_openapi::{
     },
     apimachinery::pkg::api::resource::Quantity,
 };
-use serde_json::Value;
 
 use super::{Home, Part};
 
@@ -33,17 +32,6 @@ pub enum Child {
     RoleBinding(RoleBinding),
     /// How many objects it may leave.
     ResourceQuota(ResourceQuota),
-}
-
-/// Whether an object as it is lacks anything of what is wanted. What it has beside that does not matter.
-#[must_use]
-pub fn differs(wanted: &Value, actual: &Value) -> bool {
-    match (wanted, actual) {
-        (Value::Object(wanted), Value::Object(actual)) => wanted
-            .iter()
-            .any(|(key, value)| actual.get(key).is_none_or(|other| differs(value, other))),
-        _ => wanted != actual,
-    }
 }
 
 pub(super) fn of(home: &Home, account: &str, limit: i32) -> Vec<Child> {

@@ -1,0 +1,363 @@
+//! The zones that names are made in: the market's, from a file that is read and checked whole at start, and a
+//! provider's own. Tokens never leave this module but inside a client.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use dc_cloudflare::{
+    Access, AccessError, Budget, Cf, Endpoint, Name, NameError, Pace, SystemTimer, Token, Trust, ZoneId,
+};
+use serde::Deserialize;
+
+/// How long a call may wait for its turn within the budget; a longer wait is told instead.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a call may take.
+const DEADLINE: Duration = Duration::from_secs(15);
+/// Records on a page of a list.
+const PAGE: u32 = 1_000;
+/// Providers' own zones that are kept open.
+const OWN: usize = 1_000;
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ZonesError {
+    /// It, or a file that it names, cannot be read.
+    #[error("failed to read {path}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not YAML of this form.
+    #[error("failed to understand {path}: {text}")]
+    Form {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        text: String,
+    },
+    /// A name or an identifier is none.
+    #[error("failed to use {what} of zone {zone}")]
+    Name {
+        /// Which field.
+        what: &'static str,
+        /// The zone as it is written.
+        zone: String,
+        /// Why.
+        #[source]
+        source: NameError,
+    },
+    /// A token or an address is none.
+    #[error("failed to use {what}")]
+    Access {
+        /// Of what.
+        what: String,
+        /// Why.
+        #[source]
+        source: AccessError,
+    },
+    /// Two entries are about one zone.
+    #[error("zone {zone} is there twice")]
+    Twice {
+        /// The zone.
+        zone: String,
+    },
+    /// Nobody says who the zones' servers are.
+    #[error("no resolver: neither `resolver` nor {RESOLV_CONF} names one")]
+    Resolver,
+}
+
+/// The file.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    cloudflare: Cloudflare,
+    resolver: Option<SocketAddr>,
+    zones: Vec<Entry>,
+}
+
+/// How to reach Cloudflare.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Cloudflare {
+    endpoint: Option<String>,
+    ca_file: Option<PathBuf>,
+}
+
+/// A zone of the market.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Entry {
+    name: String,
+    id: String,
+    token_file: PathBuf,
+    #[serde(default)]
+    servers: Vec<SocketAddr>,
+}
+
+/// A zone that records can be written to.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    /// Its name, where it is known without asking.
+    pub name: Option<Name>,
+    /// Its identifier.
+    pub id: ZoneId,
+    /// The client of its token.
+    pub cf: Cf,
+    /// Its servers, where they are stated.
+    pub servers: Vec<SocketAddr>,
+}
+
+/// Every zone.
+#[derive(Debug)]
+pub struct Zones {
+    endpoint: Endpoint,
+    trust: Trust,
+    resolver: SocketAddr,
+    market: Vec<Zone>,
+    own: Mutex<BTreeMap<(String, String), Zone>>,
+}
+
+fn read(path: &Path) -> Result<String, ZonesError> {
+    fs::read_to_string(path).map_err(|source| ZonesError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+impl Zones {
+    /// Reads the file and everything that it names.
+    ///
+    /// # Errors
+    /// The first thing that cannot be used.
+    pub fn read(path: &Path) -> Result<Self, ZonesError> {
+        let file: File = serde_saphyr::from_str(&read(path)?).map_err(|error| ZonesError::Form {
+            path: path.to_owned(),
+            text: error.to_string(),
+        })?;
+        let File {
+            cloudflare: Cloudflare { endpoint, ca_file },
+            resolver,
+            zones,
+        } = file;
+        let endpoint = endpoint.as_deref().unwrap_or(Endpoint::PRODUCTION);
+        let endpoint: Endpoint = endpoint.parse().map_err(|source| ZonesError::Access {
+            what: "cloudflare.endpoint".to_owned(),
+            source,
+        })?;
+        let trust = match ca_file {
+            Some(path) => Trust::Ca(read(&path)?),
+            None => Trust::System,
+        };
+        let resolver = resolver.or_else(system_resolver).ok_or(ZonesError::Resolver)?;
+        // The market's tokens are of one account: its calls share one budget.
+        let budget = budget();
+        let mut market: Vec<Zone> = Vec::new();
+        for entry in zones {
+            let zone = entry.open(&endpoint, &trust, &budget)?;
+            if market.iter().any(|other| other.name == zone.name) {
+                return Err(ZonesError::Twice {
+                    zone: zone.name.map(|name| name.to_string()).unwrap_or_default(),
+                });
+            }
+            market.push(zone);
+        }
+        Ok(Self {
+            endpoint,
+            trust,
+            resolver,
+            market,
+            own: Mutex::default(),
+        })
+    }
+
+    /// The market's zone that a name is in: the longest, of several.
+    #[must_use]
+    pub fn market(&self, name: &Name) -> Option<Zone> {
+        let zones = self
+            .market
+            .iter()
+            .filter(|zone| zone.name.as_ref().is_some_and(|top| name.within(top)));
+        zones
+            .max_by_key(|zone| zone.name.as_ref().map(|name| name.as_str().len()))
+            .cloned()
+    }
+
+    /// A provider's own zone. One token has one client, so that its budget is kept.
+    ///
+    /// # Errors
+    /// The identifier or the token is none.
+    pub fn own(&self, id: &str, token: &str) -> Result<Zone, ZonesError> {
+        let key = (id.to_owned(), token.trim().to_owned());
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(zone) = own.get(&key) {
+            return Ok(zone.clone());
+        }
+        let zone = Zone {
+            name: None,
+            id: id.parse().map_err(|source| ZonesError::Name {
+                what: "the identifier",
+                zone: id.chars().take(64).collect(),
+                source,
+            })?,
+            cf: client((&self.endpoint, &self.trust), token, budget()).map_err(|source| {
+                ZonesError::Access {
+                    what: "the zone's token".to_owned(),
+                    source,
+                }
+            })?,
+            servers: Vec::new(),
+        };
+        if own.len() >= OWN {
+            own.clear();
+        }
+        own.insert(key, zone.clone());
+        Ok(zone)
+    }
+
+    /// Who knows the servers of a zone.
+    #[must_use]
+    pub const fn resolver(&self) -> SocketAddr {
+        self.resolver
+    }
+}
+
+impl Entry {
+    fn open(self, endpoint: &Endpoint, trust: &Trust, budget: &Budget) -> Result<Zone, ZonesError> {
+        let Self {
+            name,
+            id,
+            token_file,
+            servers,
+        } = self;
+        let wrong = |what| {
+            let zone = name.clone();
+            move |source| ZonesError::Name { what, zone, source }
+        };
+        let token = read(&token_file)?;
+        let cf = client((endpoint, trust), &token, budget.clone()).map_err(|source| ZonesError::Access {
+            what: token_file.display().to_string(),
+            source,
+        })?;
+        Ok(Zone {
+            name: Some(name.parse().map_err(wrong("the name"))?),
+            id: id.parse().map_err(wrong("the id"))?,
+            cf,
+            servers,
+        })
+    }
+}
+
+fn budget() -> Budget {
+    Budget::new(Pace::default(), PATIENCE, Arc::new(SystemTimer::new()))
+}
+
+fn client((endpoint, trust): (&Endpoint, &Trust), token: &str, budget: Budget) -> Result<Cf, AccessError> {
+    let access = Access {
+        endpoint: endpoint.clone(),
+        token: token.parse::<Token>()?,
+        trust: trust.clone(),
+        deadline: DEADLINE,
+        page: PAGE,
+    };
+    Cf::new(&access, budget)
+}
+
+/// The first resolver of the machine.
+fn system_resolver() -> Option<SocketAddr> {
+    let text = fs::read_to_string(RESOLV_CONF).ok()?;
+    let addresses = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("nameserver")?.trim().parse().ok());
+    addresses.map(|address| SocketAddr::new(address, 53)).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that is removed in the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("zones-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("token"), "a-token-of-forty-characters-0123456789012\n").unwrap();
+            Self(path)
+        }
+
+        fn zones(&self, text: &str) -> Result<Zones, ZonesError> {
+            let file = self.0.join("zones.yaml");
+            let token = self.0.join("token").display().to_string();
+            fs::write(&file, text.replace("TOKEN", &token)).unwrap();
+            Zones::read(&file)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn a_name_is_in_the_longest_zone_that_fits() {
+        kit::tls::install();
+        let folder = Folder::new("longest");
+        let text = format!(
+            "resolver: 127.0.0.1:53\nzones:\n- {{name: example.org, id: {ID}, tokenFile: TOKEN}}\n\
+             - {{name: eu.example.org, id: {}, tokenFile: TOKEN, servers: ['127.0.0.1:5300']}}\n",
+            ID.replace('0', "f")
+        );
+        let zones = folder.zones(&text).unwrap();
+        let of = |name: &str| {
+            zones
+                .market(&name.parse().unwrap())
+                .map(|zone| zone.name.unwrap().to_string())
+        };
+        assert_eq!(of("ams1.gw.eu.example.org").as_deref(), Some("eu.example.org"));
+        assert_eq!(of("ams1.gw.example.org").as_deref(), Some("example.org"));
+        assert_eq!(of("ams1.gw.notexample.org"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_at_the_start_and_no_token_is_shown() {
+        kit::tls::install();
+        let folder = Folder::new("refused");
+        let zone = |rest: &str| format!("resolver: 127.0.0.1:53\nzones:\n- {{name: example.org, {rest}}}\n");
+        let cases = [
+            "zones: 7".to_owned(),
+            "zones: []\nzone: x".to_owned(),
+            zone("id: nothing, tokenFile: TOKEN"),
+            zone(&format!("id: {ID}, tokenFile: /nowhere/token")),
+            format!("cloudflare: {{endpoint: 'http://192.0.2.1/'}}\nzones: []"),
+            format!(
+                "resolver: 127.0.0.1:53\nzones:\n- {{name: a.org, id: {ID}, tokenFile: TOKEN}}\n\
+                 - {{name: a.org, id: {ID}, tokenFile: TOKEN}}"
+            ),
+        ];
+        for text in cases {
+            let error = kit::chain(&folder.zones(&text).unwrap_err());
+            assert!(!error.contains("a-token-of"), "{error}");
+        }
+        fs::write(folder.0.join("token"), "two words").unwrap();
+        assert!(
+            folder
+                .zones(&zone(&format!("id: {ID}, tokenFile: TOKEN")))
+                .is_err()
+        );
+    }
+}
