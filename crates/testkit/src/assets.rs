@@ -1,6 +1,5 @@
-//! Where the control plane's programs are. Owns the question to `tools/build.sh`; builds nothing.
+//! Where the programs of the test bed are. Owns the question to `tools/build.sh`; builds nothing.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,37 +31,51 @@ impl Assets {
     /// # Errors
     /// When a part has not been built yet; the text says how to build it.
     pub fn find() -> Result<Self> {
-        let script = tree().join("tools/build.sh");
-        let output = Command::new(&script)
-            .arg("--where")
-            .output()
-            .with_context(|| format!("failed to run {}", script.display()))?;
-        ensure!(
-            output.status.success(),
-            "{} --where: {}",
-            script.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Self::parse(&String::from_utf8_lossy(&output.stdout))
+        Self::parse(&listing()?)
     }
 
     fn parse(listing: &str) -> Result<Self> {
-        let mut parts: BTreeMap<&str, PathBuf> = listing
-            .lines()
-            .filter_map(|l| l.split_once(' '))
-            .map(|(k, v)| (k, PathBuf::from(v)))
-            .collect();
-        let mut take = |part: &str| match parts.remove(part) {
-            Some(path) if path.is_file() => Ok(path),
-            Some(path) => bail!("{part} is not built yet ({}): run ./justw tools", path.display()),
-            None => bail!("tools/build.sh --where does not list {part}"),
-        };
         Ok(Self {
-            etcd: take("etcd")?,
-            api_server: take("kube-apiserver")?,
-            controller_manager: take("kube-controller-manager")?,
-            kubectl: take("kubectl")?,
+            etcd: take(listing, "etcd")?,
+            api_server: take(listing, "kube-apiserver")?,
+            controller_manager: take(listing, "kube-controller-manager")?,
+            kubectl: take(listing, "kubectl")?,
         })
+    }
+}
+
+/// One program of the cache, for instance `caddy` or `pebble`.
+///
+/// # Errors
+/// When it has not been built yet; the text says how to build it.
+pub fn program(part: &str) -> Result<PathBuf> {
+    take(&listing()?, part)
+}
+
+fn listing() -> Result<String> {
+    let script = tree().join("tools/build.sh");
+    let output = Command::new(&script)
+        .arg("--where")
+        .output()
+        .with_context(|| format!("failed to run {}", script.display()))?;
+    ensure!(
+        output.status.success(),
+        "{} --where: {}",
+        script.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn take(listing: &str, part: &str) -> Result<PathBuf> {
+    let mut parts = listing.lines().filter_map(|line| line.split_once(' '));
+    match parts
+        .find(|(name, _)| *name == part)
+        .map(|(_, path)| PathBuf::from(path))
+    {
+        Some(path) if path.is_file() => Ok(path),
+        Some(path) => bail!("{part} is not built yet ({}): run ./justw tools", path.display()),
+        None => bail!("tools/build.sh --where does not list {part}"),
     }
 }
 
