@@ -226,6 +226,27 @@ impl Ground {
     }
 }
 
+/// A table with every kind of rule that ours can have, to ask a kernel whether it would take it.
+#[must_use]
+pub fn rehearsal() -> Fixed {
+    let (gateway, public) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(198, 51, 100, 1));
+    fixed(&Ground {
+        public: vec![public],
+        network: Network {
+            address: Ipv4Addr::new(192, 0, 2, 0),
+            prefix: 24,
+        },
+        slots: (Ipv4Addr::new(192, 0, 2, 10), Ipv4Addr::new(192, 0, 2, 254)),
+        gateway,
+        lan: LinkName("lan".to_owned()),
+        own: Vec::new(),
+        resolvers: vec![gateway],
+        offers_dhcp: true,
+        probe: public,
+        limits: Limits::default(),
+    })
+}
+
 /// The address without its host bits; a length of more than 32 has none.
 fn masked(address: Ipv4Addr, prefix: u8) -> Ipv4Addr {
     let host = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);

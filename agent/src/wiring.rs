@@ -1,0 +1,89 @@
+//! Builds the process from its arguments and runs it until it is told to stop or a critical task ends.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use agent_core::doctor::{Verdict, judge};
+use anyhow::{Context as _, Result};
+use kit::admin::{Admin, Shown};
+use kit::args::{AdminArgs, TelemetryArgs};
+use kit::clock::SystemClock;
+use kit::metrics::Metrics;
+use kit::ready::Ready;
+use kit::tasks::Tasks;
+use kit::{telemetry, tls};
+
+use crate::args::{Args, Command, HostArgs, InstallArgs, RunArgs};
+use crate::plane::DataPlane;
+use crate::{doctor, install};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Why it could not be done.
+pub async fn main(args: Args) -> Result<ExitCode> {
+    tls::install();
+    match args.command {
+        Command::Run(args) => run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Doctor(host) => examine(host).await,
+        Command::Install(args) => install_here(args).await.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+async fn run(args: RunArgs) -> Result<()> {
+    let RunArgs {
+        host,
+        telemetry,
+        admin,
+    } = args;
+    let TelemetryArgs { log, log_format } = telemetry;
+    let AdminArgs { admin_address, drain } = admin;
+    let log_level = telemetry::init(log_format, &log)?;
+    let tasks = Tasks::new(drain);
+    tasks.on_signals()?;
+    let (metrics, ready) = (Metrics::new("agent"), Ready::new());
+    let running = ready.gate("data plane");
+    let shown = Shown {
+        ready,
+        metrics: metrics.clone(),
+        log_level,
+    };
+    let admin = Admin::bind(admin_address, shown).await?;
+    tasks.spawn("admin", admin.serve(tasks.shutdown()));
+    let clock = Arc::new(SystemClock::new());
+    let (_plane, seams) = DataPlane::start(host.config(), &tasks, &metrics, clock).await?;
+    running.set();
+    let ended = tasks.wait().await.context("the agent stopped");
+    // The data plane lives as long as its seams.
+    drop(seams);
+    ended
+}
+
+async fn examine(host: HostArgs) -> Result<ExitCode> {
+    let clock = SystemClock::new();
+    let findings = judge(&doctor::gather(&host.config(), &clock, None).await);
+    let mut out = std::io::stdout().lock();
+    for finding in &findings {
+        writeln!(out, "{finding}")?;
+    }
+    let ill = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
+    Ok(if ill { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn install_here(args: InstallArgs) -> Result<()> {
+    let InstallArgs { host, ports, root } = args;
+    let program = std::env::current_exe().context("failed to find this program's own file")?;
+    let wanted = install::Install {
+        root,
+        program,
+        lan: host.lan,
+        ports,
+    };
+    let written = install::install(&wanted).await?;
+    let mut out = std::io::stdout().lock();
+    for path in written {
+        writeln!(out, "✓ {}", path.display())?;
+    }
+    Ok(())
+}
