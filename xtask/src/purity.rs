@@ -24,9 +24,24 @@ const RULES: &[(&str, &[&str])] = &[
             "fastrand",
         ],
     ),
-    ("kit", &["proxmox-api", "crds", "operator-core", "dc-proxmox"]),
+    (
+        "kit",
+        &[
+            "proxmox-api",
+            "cloudflare",
+            "crds",
+            "operator-core",
+            "dc-proxmox",
+            "dc-cloudflare",
+        ],
+    ),
     ("dc-proxmox", &["kube", "kube-core", "crds"]),
+    ("dc-cloudflare", &["kube", "kube-core", "crds", "kit"]),
     ("pve-sim", &["operator-core", "dc-proxmox", "kube"]),
+    (
+        "cf-sim",
+        &["operator-core", "dc-cloudflare", "cloudflare", "kube"],
+    ),
     ("testkit", &["operator-core", "dc-proxmox"]),
     (
         "operator",

@@ -170,7 +170,7 @@ impl Cf {
             size: 1,
         };
         let reply = self.call(Act::List, &list).await?;
-        Ok(reply.total.unwrap_or(reply.result.0.len() as u64))
+        Ok(reply.total.unwrap_or(reply.result.rows))
     }
 
     /// One record.

@@ -29,12 +29,20 @@ pub(crate) struct ZoneFact {
 
 /// Records of any form; those that have no id are left out.
 #[derive(Debug)]
-pub(crate) struct Records(pub Vec<Record>);
+pub(crate) struct Records {
+    /// The records.
+    pub records: Vec<Record>,
+    /// How many there were, those without an id included.
+    pub rows: u64,
+}
 
 impl<'de> Deserialize<'de> for Records {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let values = Vec::<Value>::deserialize(from)?;
-        Ok(Self(values.iter().filter_map(Record::of).collect()))
+        Ok(Self {
+            records: values.iter().filter_map(Record::of).collect(),
+            rows: values.len() as u64,
+        })
     }
 }
 

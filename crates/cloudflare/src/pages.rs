@@ -36,7 +36,7 @@ type Seen = BTreeMap<String, Record>;
 /// One look at all pages; and whether it was one page only.
 async fn look(cf: &Cf, zone: &ZoneId, which: &Which) -> Result<(Seen, bool), Error> {
     let size = cf.page();
-    let (mut seen, mut page) = (Seen::new(), 1);
+    let (mut seen, mut rows, mut page) = (Seen::new(), 0, 1);
     loop {
         let list = ListRecords {
             zone,
@@ -45,15 +45,16 @@ async fn look(cf: &Cf, zone: &ZoneId, which: &Which) -> Result<(Seen, bool), Err
             size,
         };
         let reply = cf.call(Act::List, &list).await?;
-        let (count, total) = (reply.result.0.len(), reply.total.unwrap_or_default());
-        for record in reply.result.0 {
+        let (count, total) = (reply.result.rows, reply.total);
+        rows += count;
+        for record in reply.result.records {
             seen.insert(record.id.to_string(), record);
         }
-        let read = u64::from(page) * u64::from(size);
-        if total > MOST || read > MOST + u64::from(size) {
+        if rows.max(total.unwrap_or_default()) > MOST {
             return Err(Error::Unsettled { act: Act::List });
         }
-        if count == 0 || read >= total {
+        // By what came, not by what was asked for: a page may be shorter than we like.
+        if count == 0 || total.is_some_and(|total| rows >= total) {
             return Ok((seen, page == 1));
         }
         page += 1;

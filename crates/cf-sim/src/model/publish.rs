@@ -28,9 +28,8 @@ pub struct Published {
 }
 
 impl Published {
-    /// A change that is to be seen at a time; changes keep their order.
+    /// A change that is to be seen at a time, but not before those that were pushed before it.
     pub fn push(&mut self, due: Moment, change: Change) {
-        let due = self.coming.back().map_or(due, |(last, _)| due.max(*last));
         self.coming.push_back((due, change));
     }
 

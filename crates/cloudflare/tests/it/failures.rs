@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dc_cloudflare::{Class, Endpoint, Error, TransportKind, Trust};
+use dc_cloudflare::{Act, Class, Endpoint, Error, TransportKind, Trust};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -213,10 +213,18 @@ async fn a_port_where_nobody_listens_is_unavailable() {
     let cf = bed.with(|access| access.endpoint = endpoint);
     let error = cf.create(&bed.zone, &wildcard(1), &owner()).await.unwrap_err();
     let expected = (Class::Unavailable, Some(TransportKind::Refused));
-    assert_eq!(
-        (error.class(), error.transport()),
-        expected,
-        "it cannot have arrived"
+    assert_eq!((error.class(), error.transport()), expected);
+    let unsent = matches!(
+        error,
+        Error::Transport {
+            act: Act::Create,
+            sent: false,
+            ..
+        }
+    );
+    assert!(
+        unsent,
+        "it cannot have arrived, so nothing is looked after: {error:?}"
     );
 }
 

@@ -76,6 +76,23 @@ async fn a_list_that_never_holds_still_is_told_after_a_bounded_number_of_calls()
 }
 
 #[tokio::test]
+async fn pages_that_are_shorter_than_asked_for_are_all_read() {
+    let bed = Bed::new().await;
+    let record = |number: u32| json!({"id": format!("{number:032x}"), "name": "a", "type": "A", "content": "x", "comment": owner().comment()});
+    let page = |records: Value| {
+        let body = json!({"success": true, "result": records, "result_info": {"total_count": 3}});
+        json!({"answer": {"status": 200, "body": body.to_string()}})
+    };
+    for _ in 0..2 {
+        // The newest rule comes first.
+        bed.fault(json!({}), page(json!([record(3)]))).await;
+        bed.fault(json!({}), page(json!([record(1), record(2)]))).await;
+    }
+    assert_eq!(mine(&bed, &bed.cf).await.len(), 3);
+    assert_eq!(bed.log().await.len(), 4, "two looks of two pages");
+}
+
+#[tokio::test]
 async fn a_list_without_end_is_not_read_for_ever() {
     let bed = Bed::new().await;
     let record = json!({"id": "0".repeat(32), "name": "a", "type": "A", "content": "x"});
@@ -94,7 +111,7 @@ async fn p46_odd_records_hide_none_of_the_others() {
     let id = "0123456789abcdef0123456789abcdef";
     let good = json!({"id": id, "name": "a.example.org", "type": "A", "content": "192.0.2.1", "comment": owner().comment()});
     let odd = json!([null, 5, {}, {"id": 1}, {"id": "f".repeat(32), "type": 7, "name": null, "ttl": "x", "data": [1]}, good]);
-    let body = json!({"success": true, "result": odd, "result_info": null});
+    let body = json!({"success": true, "result": odd, "result_info": {"total_count": 6}});
     bed.fault(
         json!({}),
         json!({"answer": {"status": 200, "body": body.to_string()}}),
