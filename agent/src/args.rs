@@ -26,6 +26,8 @@ pub struct Args {
 pub enum Command {
     /// Serve, until told to stop.
     Run(RunArgs),
+    /// Make this host the one that serves a Gateway, with what `dcctl gateway token` has printed.
+    Enrol(EnrolArgs),
     /// Check whether this host can serve; each finding comes with the line that mends it. Ends with 1 if one must be mended.
     Doctor(HostArgs),
     /// Write the systemd unit and the kernel settings.
@@ -91,6 +93,17 @@ pub struct HostArgs {
     /// The host's address on that link; the probe has the next one.
     #[arg(long, env = "DECENT_PROBE_ADDRESS", default_value = "198.18.255.253")]
     pub probe_address: Ipv4Addr,
+}
+
+/// What to enrol with.
+#[derive(Debug, clap::Args)]
+pub struct EnrolArgs {
+    /// File with what `dcctl gateway token` has printed; - is the standard input.
+    #[arg(default_value = "-")]
+    pub file: PathBuf,
+    /// Folder of the agent's state.
+    #[arg(long, env = "DECENT_STATE", default_value = "/var/lib/decent-agent")]
+    pub state: PathBuf,
 }
 
 /// What to write where.

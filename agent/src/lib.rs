@@ -13,6 +13,7 @@ pub mod counters;
 pub mod doctor;
 pub mod files;
 pub mod host;
+pub mod hub;
 pub mod install;
 pub mod nft;
 pub mod plane;

@@ -14,9 +14,9 @@ use kit::ready::Ready;
 use kit::tasks::Tasks;
 use kit::{telemetry, tls};
 
-use crate::args::{Args, Command, HostArgs, InstallArgs, RunArgs};
+use crate::args::{Args, Command, EnrolArgs, HostArgs, InstallArgs, RunArgs};
 use crate::plane::DataPlane;
-use crate::{doctor, install};
+use crate::{doctor, hub, install};
 
 /// Does what the command line says.
 ///
@@ -26,6 +26,7 @@ pub async fn main(args: Args) -> Result<ExitCode> {
     tls::install();
     match args.command {
         Command::Run(args) => run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Enrol(args) => enrol(args).await.map(|()| ExitCode::SUCCESS),
         Command::Doctor(host) => examine(host).await,
         Command::Install(args) => install_here(args).await.map(|()| ExitCode::SUCCESS),
     }
@@ -52,12 +53,29 @@ async fn run(args: RunArgs) -> Result<()> {
     let admin = Admin::bind(admin_address, shown).await?;
     tasks.spawn("admin", admin.serve(tasks.shutdown()));
     let clock = Arc::new(SystemClock::new());
-    let (_plane, seams) = DataPlane::start(host.config(), &tasks, &metrics, clock).await?;
+    let (config, state) = (host.clone().config(), host.state.clone());
+    let (plane, seams) = DataPlane::start(host.config(), &tasks, &metrics, clock.clone()).await?;
+    hub::start((config, state), (plane, seams), &tasks, clock)?;
     running.set();
-    let ended = tasks.wait().await.context("the agent stopped");
-    // The data plane lives as long as its seams.
-    drop(seams);
-    ended
+    tasks.wait().await.context("the agent stopped")
+}
+
+async fn enrol(args: EnrolArgs) -> Result<()> {
+    let EnrolArgs { file, state } = args;
+    let text = if file.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin()).context("failed to read the standard input")?
+    } else {
+        std::fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?
+    };
+    std::fs::create_dir_all(&state).with_context(|| format!("failed to make {}", state.display()))?;
+    let identity = hub::enrol::enrol(&text, &state).await?;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "✓ this host serves Gateway {} in {}; next: systemctl enable --now decent-agent",
+        identity.gateway, identity.namespace
+    )?;
+    Ok(())
 }
 
 async fn examine(host: HostArgs) -> Result<ExitCode> {

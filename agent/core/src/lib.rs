@@ -4,6 +4,7 @@ pub mod brake;
 pub mod caddy;
 pub mod certificate;
 pub mod doctor;
+pub mod identity;
 pub mod nft;
 pub mod probe;
 pub mod routes;

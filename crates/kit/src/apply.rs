@@ -3,6 +3,7 @@
 
 use std::{fmt::Debug, time::Duration};
 
+use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccount};
 use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, ListParams, ObjectList, Patch, Preconditions},
@@ -168,6 +169,22 @@ impl Writer {
     /// When the call fails.
     pub async fn get<K: Object>(&self, api: &Api<K>, name: &str) -> Result<Option<K>, Error> {
         self.call::<K, _>(Act::Get, name, api.get_opt(name)).await
+    }
+
+    /// A token of a ServiceAccount.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn request_token(
+        &self,
+        api: &Api<ServiceAccount>,
+        name: &str,
+        request: &TokenRequest,
+    ) -> Result<TokenRequest, Error> {
+        let params = managers::post_params(self.manager);
+        let call = api.create_token_request(name, &params, request);
+        self.call::<ServiceAccount, _>(Act::RequestToken, name, call)
+            .await
     }
 
     /// Lists objects.

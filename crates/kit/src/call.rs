@@ -26,6 +26,8 @@ pub enum Act {
     Get,
     /// Read of many objects.
     List,
+    /// A token of a ServiceAccount.
+    RequestToken,
 }
 
 impl Act {
@@ -42,6 +44,7 @@ impl Act {
             Self::Delete => "delete",
             Self::Get => "get",
             Self::List => "list",
+            Self::RequestToken => "request_token",
         }
     }
 
@@ -56,6 +59,7 @@ impl Act {
             Self::Delete => "delete",
             Self::Get => "read",
             Self::List => "list",
+            Self::RequestToken => "request a token of",
         }
     }
 
