@@ -70,7 +70,7 @@ pub fn reserved_ports() -> Fact<Vec<(u16, u16)>> {
         .ok_or_else(|| format!("{path} is {:?}", text.trim()))
 }
 
-/// Who listens to others than this host.
+/// Who listens to others than this host, in the network that this thread is in.
 pub fn listeners() -> Fact<Vec<Listener>> {
     let mut all = Vec::new();
     for (file, protocol, state) in [
@@ -79,7 +79,7 @@ pub fn listeners() -> Fact<Vec<Listener>> {
         ("udp", "udp", UNCONNECTED),
         ("udp6", "udp", UNCONNECTED),
     ] {
-        let path = Path::new("/proc/net").join(file);
+        let path = Path::new("/proc/thread-self/net").join(file);
         if path.exists() {
             let text = read(&path)?;
             let ports = text.lines().skip(1).filter_map(|line| listener(line, state));
