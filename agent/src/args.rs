@@ -72,6 +72,9 @@ pub struct HostArgs {
     /// Where the web server asks for names, on loopback.
     #[arg(long, env = "DECENT_ZONE", default_value = "127.0.0.1:5380")]
     pub zone: SocketAddr,
+    /// Caddy's program, which is asked for its version.
+    #[arg(long, env = "DECENT_CADDY", default_value = "caddy")]
+    pub caddy: String,
     /// Caddy's admin API: an address on loopback, or unix/ and a path.
     #[arg(long, env = "DECENT_CADDY_ADMIN", default_value = "127.0.0.1:2019")]
     pub caddy_admin: Admin,
@@ -132,6 +135,7 @@ impl HostArgs {
             ssh_per_minute,
             ssh_burst,
             zone,
+            caddy,
             caddy_admin,
             caddy_user,
             http,
@@ -152,6 +156,7 @@ impl HostArgs {
             brake: Limit::default(),
             zone,
             web: WebConfig {
+                program: caddy,
                 admin: caddy_admin,
                 http,
                 https,

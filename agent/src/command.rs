@@ -22,7 +22,7 @@ pub enum CommandError {
     #[error("failed to run {program}")]
     Run {
         /// The program.
-        program: &'static str,
+        program: String,
         /// Why.
         #[source]
         source: io::Error,
@@ -31,7 +31,7 @@ pub enum CommandError {
     #[error("{program} failed: {said}")]
     Refused {
         /// The program.
-        program: &'static str,
+        program: String,
         /// What it said.
         said: String,
     },
@@ -39,7 +39,7 @@ pub enum CommandError {
     #[error("{program} did not end within {limit:?}")]
     Slow {
         /// The program.
-        program: &'static str,
+        program: String,
         /// How long it was given.
         limit: Duration,
     },
@@ -85,7 +85,7 @@ pub fn bare(program: &str) -> Command {
 /// # Errors
 /// When it cannot be run, refuses, or takes too long.
 pub async fn run(
-    program: &'static str,
+    program: &str,
     arguments: &[&str],
     input: &[u8],
     limit: Duration,
@@ -97,13 +97,19 @@ pub async fn run(
     };
     let ended = tokio::time::timeout(limit, work).await;
     let (success, output, complaint) = ended
-        .map_err(|_| CommandError::Slow { program, limit })?
-        .map_err(|source| CommandError::Run { program, source })?;
+        .map_err(|_| CommandError::Slow {
+            program: program.to_owned(),
+            limit,
+        })?
+        .map_err(|source| CommandError::Run {
+            program: program.to_owned(),
+            source,
+        })?;
     if success {
         return Ok(output);
     }
     Err(CommandError::Refused {
-        program,
+        program: program.to_owned(),
         said: String::from_utf8_lossy(&complaint).trim().to_owned(),
     })
 }

@@ -34,6 +34,8 @@ pub struct Config {
 /// The web server's part.
 #[derive(Debug, Clone)]
 pub struct WebConfig {
+    /// Its program, which the doctor asks for its version.
+    pub program: String,
     /// Its admin API.
     pub admin: Admin,
     /// Where it takes plain requests, such as ":80".

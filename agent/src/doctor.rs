@@ -61,7 +61,7 @@ pub async fn gather(config: &Config, clock: &impl Clock, hub: Option<HubFacts>) 
         local_ports: proc::local_ports(),
         reserved_ports: proc::reserved_ports(),
         conntrack_max: proc::setting("net/netfilter/nf_conntrack_max"),
-        caddy: version().await,
+        caddy: version(&config.web.program).await,
         foreign_sites,
         clock_synchronised: synchronised().await,
         certificate: text(Store::new(&config.state, None).load())
@@ -144,8 +144,8 @@ async fn dropping() -> Fact<Vec<String>> {
 }
 
 /// The web server's version: the first word that it says, `v2.11.7`.
-async fn version() -> Fact<String> {
-    let said = text(run("caddy", &["version"], b"", LIMIT).await)?;
+async fn version(program: &str) -> Fact<String> {
+    let said = text(run(program, &["version"], b"", LIMIT).await)?;
     let said = String::from_utf8_lossy(&said).into_owned();
     said.split_whitespace()
         .next()

@@ -80,7 +80,8 @@ async fn enrol(args: EnrolArgs) -> Result<()> {
 
 async fn examine(host: HostArgs) -> Result<ExitCode> {
     let clock = SystemClock::new();
-    let findings = judge(&doctor::gather(&host.config(), &clock, None).await);
+    let known = hub::facts(&host.state).await;
+    let findings = judge(&doctor::gather(&host.config(), &clock, known).await);
     let mut out = std::io::stdout().lock();
     for finding in &findings {
         writeln!(out, "{finding}")?;

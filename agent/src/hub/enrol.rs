@@ -9,7 +9,6 @@ use crds::Gateway;
 use crds::common::API_VERSION;
 use domain::ids::Uid;
 use kit::apply::Writer;
-use kit::call::Fault;
 use kit::clock::SystemClock;
 use kit::server_clock::{Limits, ServerClock};
 use kube::{Api, Client};
@@ -20,6 +19,8 @@ use super::client::{ClientError, Proof, connect, writer};
 use super::store::{Store, StoreError};
 use super::token::{OwnTokenError, request};
 
+/// What the API server answers where a rule of the kind refuses.
+const INVALID: u16 = 422;
 /// The longest text that is read.
 const MAX: usize = 256 * 1024;
 
@@ -139,7 +140,7 @@ async fn claim(store: &Store, identity: Identity, client: &Client) -> Result<Ide
     let written = writer().apply_status(&api, &identity.gateway, &body).await;
     match written {
         Ok(_) => Ok(identity),
-        Err(error) if error.fault() == Fault::Invalid => {
+        Err(error) if error.status().is_some_and(|status| status.code == INVALID) => {
             store.forget().map_err(EnrolError::Keep)?;
             Err(EnrolError::Lost {
                 gateway: identity.gateway,

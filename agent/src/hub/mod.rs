@@ -4,6 +4,7 @@
 mod challenges;
 mod client;
 pub mod enrol;
+mod facts;
 mod heartbeat;
 mod ledger;
 mod report;
@@ -12,4 +13,5 @@ mod store;
 mod token;
 mod watch;
 
+pub use facts::facts;
 pub use run::{Hub, HubError, start};

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::challenges::Challenges;
 use super::client::{ClientError, Proof, connect, writer};
+use super::facts::facts;
 use super::heartbeat::Heartbeat;
 use super::ledger::{Due, Ledger};
 use super::report::{Facts, same, status};
@@ -156,7 +157,9 @@ async fn examine(
     shutdown: CancellationToken,
 ) {
     loop {
-        found.send_replace(judge(&doctor::gather(&config, &*clock, None).await));
+        found.send_replace(judge(
+            &doctor::gather(&config, &*clock, facts(&config.state).await).await,
+        ));
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(EXAMINE) => {}

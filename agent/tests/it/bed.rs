@@ -191,6 +191,7 @@ impl Bed {
             brake: Limit::default(),
             zone: "127.0.0.1:5380".parse().unwrap(),
             web: WebConfig {
+                program: "caddy".to_owned(),
                 admin: "127.0.0.1:2019".parse().unwrap(),
                 http: vec![":80".into()],
                 https: vec![":443".into()],

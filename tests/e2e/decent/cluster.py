@@ -72,6 +72,12 @@ class Cluster:
         self.http = connect(kubeconfig)
         self.persona: list[tuple[str, str]] = []
 
+    @property
+    def trust(self) -> tuple[str, str]:
+        """The address, and the certificates that it is trusted by as kubeconfigs carry them."""
+        known = config.new_client_from_config(str(self.kubeconfig)).configuration
+        return known.host, base64.b64encode(Path(known.ssl_ca_cert).read_bytes()).decode()
+
     def __enter__(self) -> Cluster:
         return self
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import subprocess
+from functools import cache
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[3]
@@ -26,6 +29,28 @@ def kubeconfig() -> Path:
     if not path:
         raise RuntimeError("TESTBED_KUBECONFIG isn't set: run the stories by `./justw e2e`")
     return Path(path)
+
+
+@cache
+def tools() -> dict[str, Path]:
+    """The programs of the test bed's cache."""
+    said = subprocess.run([TREE / "tools" / "build.sh", "--where"], check=True, capture_output=True, text=True).stdout
+    return {name: Path(path) for name, _, path in (line.partition(" ") for line in said.splitlines())}
+
+
+def tool(name: str) -> Path:
+    """A program of the test bed's cache, such as `caddy`."""
+    path = tools()[name]
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: ./justw tools")
+    return path
+
+
+def free_port() -> int:
+    """A port on loopback that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def kubectl() -> str | None:
