@@ -207,15 +207,26 @@ pub struct Acme {
 /// What was found and set up. `slotsInUse` is written by the operator, `agent` by the agent, the rest by the gateway controller.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!(has(oldSelf.slotsInUse) && oldSelf.slotsInUse) || has(self.slotsInUse)").message("slotsInUse is changed on purpose only"))]
+#[x_kube(
+    validation = Rule::new("!(has(oldSelf.slotsInUse) && oldSelf.slotsInUse) || has(self.slotsInUse)").message("slotsInUse is changed on purpose only"),
+    validation = Rule::new("!has(oldSelf.agent) || has(self.agent)").message("what the agent says is never taken away: its enrolment would go with it"),
+    validation = Rule::new("!has(self.agent) || !has(self.agent.enrolment) || !has(self.identity) || self.agent.enrolment.identity == self.identity || (has(oldSelf.agent) && has(oldSelf.agent.enrolment) && oldSelf.agent.enrolment == self.agent.enrolment)").message("a host enrols with the present identity: the one that status.identity names").field_path(".agent.enrolment.identity")
+)]
 pub struct GatewayStatus {
     /// Generation that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Common ending of the machines' names.
+    /// Common ending of the machines' names, once the Gateway has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub fqdn: Option<String>,
+    /// Names under which records of its may stand: written before the first of them is, taken away after the last is gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 253)))]
+    pub records_under: Vec<String>,
+    /// UID of the Secret that its agent's credentials are bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<UidText>,
     /// Machines that fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<i32>,

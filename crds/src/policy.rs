@@ -16,8 +16,10 @@ pub const MACHINE_DELETION: &str = "machine-deletion.decent-cloud.org";
 pub const PROVIDER_HANDS: &str = "provider-hands.decent-cloud.org";
 /// Name of the policy that says what of a Machine's status a provider may change.
 pub const PROVIDER_DECISION: &str = "provider-decision.decent-cloud.org";
-/// Name of the policy that says what an agent may write: its routes, and what it says of itself.
-pub const AGENT_HANDS: &str = "agent-hands.decent-cloud.org";
+/// Name of the policy that says what an agent may write of Slots: the routes of its own Gateway.
+pub const AGENT_ROUTES: &str = "agent-routes.decent-cloud.org";
+/// Name of the policy that says what an agent may write of Gateways: what it says of itself.
+pub const AGENT_WORD: &str = "agent-word.decent-cloud.org";
 /// Prefix of the service accounts of agents; the rest is the Gateway's name.
 pub const AGENT_ACCOUNT: &str = "gateway-";
 /// Name of the policy that keeps a tenant from letting go of a Contract before its Machine knows.
@@ -36,7 +38,8 @@ pub fn all() -> Vec<Policy> {
         provider_hands(),
         provider_decision(),
         tenant_hands(),
-        agent_hands(),
+        agent_routes(),
+        agent_word(),
     ]
 }
 
@@ -128,6 +131,8 @@ const OPERATORS_OF_SLOTS: &[&str] = &["phase", "release", "restingSince", "condi
 const CONTROLLERS_OF_GATEWAYS: &[&str] = &[
     "observedGeneration",
     "fqdn",
+    "recordsUnder",
+    "identity",
     "capacity",
     "used",
     "slotsInUse",
@@ -135,54 +140,54 @@ const CONTROLLERS_OF_GATEWAYS: &[&str] = &[
     "conditions",
 ];
 
-/// An agent writes `status.route` of its own Gateway's Slots and `status.agent` of its Gateway.
+/// An agent writes `status.route` of its own Gateway's Slots.
 #[must_use]
-pub fn agent_hands() -> Policy {
+pub fn agent_routes() -> Policy {
+    agent(AGENT_ROUTES, ("slots", "object.spec.gateway"), OPERATORS_OF_SLOTS)
+}
+
+/// An agent writes `status.agent` of its Gateway.
+#[must_use]
+pub fn agent_word() -> Policy {
+    agent(
+        AGENT_WORD,
+        ("gateways", "object.metadata.name"),
+        CONTROLLERS_OF_GATEWAYS,
+    )
+}
+
+/// Each policy is about one kind: a rule that reads fields of two is refused for both.
+fn agent(name: &str, (kind, gateway): (&str, &str), guarded: &[&str]) -> Policy {
     // What the API server fills in with the first write of a status.
     let held = |object: &str, field: &str| match field {
         "conditions" => format!("{object}.?status.?conditions.orValue([])"),
         "phase" => format!("{object}.?status.?phase.orValue('Claimed')"),
         _ => format!("{object}.?status.?{field}"),
     };
-    let same = |fields: &[&str]| {
-        let each = fields
-            .iter()
-            .map(|field| format!("{} == {}", held("object", field), held("oldObject", field)));
-        each.collect::<Vec<_>>().join(" && ")
-    };
-    let slots = "request.resource.resource == 'slots'";
+    let same = |field: &&str| format!("{} == {}", held("object", field), held("oldObject", field));
+    let kept: Vec<String> = guarded.iter().map(same).collect();
     let says = "an agent writes status.route of its own Gateway's Slots and status.agent of its Gateway, nothing else";
-    let own = format!(
-        "request.userInfo.username == 'system:serviceaccount:' + request.namespace + ':{AGENT_ACCOUNT}' + \
-         ({slots} ? object.spec.gateway : object.metadata.name)"
-    );
-    let fields = format!(
-        "{slots} ? ({}) : ({})",
-        same(OPERATORS_OF_SLOTS),
-        same(CONTROLLERS_OF_GATEWAYS)
-    );
+    let account = format!("'system:serviceaccount:' + request.namespace + ':{AGENT_ACCOUNT}'");
     let metadata = "object.metadata.?labels == oldObject.metadata.?labels && \
                     object.metadata.?annotations == oldObject.metadata.?annotations && \
                     object.metadata.?finalizers == oldObject.metadata.?finalizers && object.spec == oldObject.spec";
     let spec = ValidatingAdmissionPolicySpec {
-        match_constraints: Some(on(
-            &["UPDATE"],
-            &["slots", "slots/status", "gateways", "gateways/status"],
-        )),
+        match_constraints: Some(on(&["UPDATE"], &[kind, &format!("{kind}/status")])),
         match_conditions: Some(vec![MatchCondition {
             name: "by-an-agent".into(),
-            expression: format!(
-                "request.userInfo.username.startsWith('system:serviceaccount:' + request.namespace + ':{AGENT_ACCOUNT}')"
-            ),
+            expression: format!("request.userInfo.username.startsWith({account})"),
         }]),
         validations: Some(vec![
-            validation(&own, says),
+            validation(
+                &format!("request.userInfo.username == {account} + {gateway}"),
+                says,
+            ),
             validation(metadata, says),
-            validation(&fields, says),
+            validation(&kept.join(" && "), says),
         ]),
         ..ValidatingAdmissionPolicySpec::default()
     };
-    policy(AGENT_HANDS, spec)
+    policy(name, spec)
 }
 
 /// Requests of the account that people of this side work with in their namespace.

@@ -15,6 +15,9 @@ pub struct Args {
     /// Records are listed again after this, to mend what others changed.
     #[arg(long, value_parser = duration, default_value = "10m")]
     pub dns_interval: Duration,
+    /// What Cloudflare refused, or did not answer, is tried again after this.
+    #[arg(long, value_parser = duration, default_value = "10s")]
+    pub dns_retry: Duration,
     /// A Secret that may enrol a host is removed after this.
     #[arg(long, value_parser = duration, default_value = "1h")]
     pub enrolment_life: Duration,

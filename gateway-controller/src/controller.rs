@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crds::{Gateway, Slot};
 use futures::future::BoxFuture;
+use gateway_core::claim::wants_same;
 use kit::{
     cache::{Cache, Guarded, all},
     drive::{Run, drive},
@@ -59,9 +60,8 @@ fn of_slot(guard: &Guarded<Slot>) -> Option<ObjectRef<Guarded<Gateway>>> {
 /// Others that want the name of this Gateway: who has it may have changed.
 fn rivals(store: &Store<Guarded<Gateway>>, guard: &Guarded<Gateway>) -> Vec<ObjectRef<Guarded<Gateway>>> {
     let Ok(gateway) = &guard.0 else { return Vec::new() };
-    let name = gateway.spec.fqdn();
     let same = all(store, |other: &Gateway| {
-        other.spec.fqdn() == name && other.uid() != gateway.uid()
+        wants_same(gateway, other) && other.uid() != gateway.uid()
     });
     same.iter()
         .map(|other| ObjectRef::new(&other.name_any()).within(&other.namespace().unwrap_or_default()))

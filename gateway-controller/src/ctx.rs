@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use crds::{Gateway, Slot};
@@ -43,7 +44,9 @@ pub struct Ctx {
     /// Identity of the hub.
     pub hub: Uid,
     /// Records are listed again after this.
-    pub dns_interval: SignedDuration,
+    pub dns_interval: Duration,
+    /// A failure is looked at again after this.
+    pub dns_retry: Duration,
     /// A Secret that may enrol a host is removed after this.
     pub enrolment_life: SignedDuration,
 }

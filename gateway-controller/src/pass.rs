@@ -84,13 +84,14 @@ async fn live(
     let others = all(&ctx.gateways, |_| true);
     let rival = rival(gateway, others.iter().filter_map(|guard| decoded(guard)));
     let standing = match &rival {
-        Some(other) => taken(other),
+        Some(other) => taken(ctx, other),
         None => names::settle(ctx, gateway, wanted(gateway, enrolled), memory).await?,
     };
     let lease = access::lease(ctx, gateway).await?.as_ref().and_then(seen);
     let facts = Facts {
         gateway,
         rival,
+        under: memory.under(gateway).iter().cloned().collect(),
         plan: plan(gateway),
         dns: standing.dns,
         identity,
@@ -122,15 +123,15 @@ async fn identity(ctx: &Ctx, gateway: &Gateway, memory: &mut Memory) -> Result<O
     Ok(identity)
 }
 
-fn taken(other: &str) -> Standing {
+fn taken(ctx: &Ctx, other: &str) -> Standing {
     Standing {
         dns: Dns {
             truth: false.into(),
             reason: Reason::NameTaken,
-            message: format!("Gateway {other} is older and has this name; no record is written."),
+            message: format!("Gateway {other} has this name; no record is written."),
             challenges: Vec::new(),
         },
-        again: names::RETRY,
+        again: ctx.dns_retry,
     }
 }
 
@@ -195,6 +196,7 @@ async fn leave(ctx: &Ctx, gateway: &Gateway, memory: &mut Memory) -> Result<Opti
     let facts = Facts {
         gateway,
         rival: None,
+        under: memory.under(gateway).iter().cloned().collect(),
         plan: plan(gateway),
         dns,
         identity: None,
@@ -203,5 +205,5 @@ async fn leave(ctx: &Ctx, gateway: &Gateway, memory: &mut Memory) -> Result<Opti
         now: ctx.clock.now(),
     };
     store(ctx, gateway, &status(&facts), memory).await?;
-    Ok(Some(names::RETRY))
+    Ok(Some(ctx.dns_retry))
 }

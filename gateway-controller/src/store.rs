@@ -1,6 +1,6 @@
 //! Writes a Gateway's status: only when it says something else, numbers alone at most every few seconds.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crds::{Gateway, GatewayStatus, common::API_VERSION};
 use gateway_core::status::speaks_up;
@@ -36,14 +36,7 @@ pub async fn store(
             return Ok(Some(NUMBERS.saturating_sub(since)));
         }
     }
-    let body = json!({
-        "apiVersion": API_VERSION, "kind": "Gateway",
-        "metadata": {"name": gateway.name_any(), "namespace": gateway.namespace(), "uid": gateway.uid()},
-        "status": next,
-    });
-    let (api, name) = (api::<Gateway>(ctx, gateway), gateway.name_any());
-    let stored = ctx.writer.apply_status_if_present(&api, &name, &body).await;
-    stored.map_err(at(Step::Status))?;
+    apply(ctx, gateway, next).await?;
     memory.wrote = Some(now);
     let before = prior.map_or(&[][..], |status| &status.conditions);
     ctx.events.publish(
@@ -51,4 +44,27 @@ pub async fn store(
         events::transitions(before, &next.conditions),
     );
     Ok(None)
+}
+
+/// Stores where records may stand from now on, before the first of them is written there.
+pub async fn note(ctx: &Ctx, gateway: &Gateway, under: &BTreeSet<String>) -> Result<(), Error> {
+    let prior = gateway.status.clone().unwrap_or_default();
+    let next = GatewayStatus {
+        records_under: under.iter().cloned().collect(),
+        slots_in_use: None,
+        agent: None,
+        ..prior
+    };
+    apply(ctx, gateway, &next).await
+}
+
+async fn apply(ctx: &Ctx, gateway: &Gateway, status: &GatewayStatus) -> Result<(), Error> {
+    let body = json!({
+        "apiVersion": API_VERSION, "kind": "Gateway",
+        "metadata": {"name": gateway.name_any(), "namespace": gateway.namespace(), "uid": gateway.uid()},
+        "status": status,
+    });
+    let (api, name) = (api::<Gateway>(ctx, gateway), gateway.name_any());
+    let stored = ctx.writer.apply_status_if_present(&api, &name, &body).await;
+    stored.map_err(at(Step::Status)).map(drop)
 }

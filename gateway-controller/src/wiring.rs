@@ -44,6 +44,7 @@ pub async fn run(args: Args) -> Result<()> {
     let Args {
         zones,
         dns_interval,
+        dns_retry,
         enrolment_life,
         kube: KubeArgs {
             kubeconfig,
@@ -88,7 +89,8 @@ pub async fn run(args: Args) -> Result<()> {
         events,
         reconciles,
         zones,
-        dns_interval: signed(dns_interval),
+        dns_interval,
+        dns_retry,
         enrolment_life: signed(enrolment_life),
     };
     tasks.spawn("controller", when_leading(make, ready, leads, tasks.shutdown()));
@@ -103,7 +105,8 @@ struct Make {
     events: events::Events,
     reconciles: Reconciles,
     zones: Zones,
-    dns_interval: SignedDuration,
+    dns_interval: Duration,
+    dns_retry: Duration,
     enrolment_life: SignedDuration,
 }
 
@@ -151,6 +154,7 @@ impl Make {
             reconciles,
             zones,
             dns_interval,
+            dns_retry,
             enrolment_life,
         } = self;
         Ctx {
@@ -166,6 +170,7 @@ impl Make {
             memories: std::sync::Mutex::default(),
             hub,
             dns_interval,
+            dns_retry,
             enrolment_life,
         }
     }

@@ -13,6 +13,7 @@ use std::{
 use dc_cloudflare::{
     Access, AccessError, Budget, Cf, Endpoint, Name, NameError, Pace, SystemTimer, Token, Trust, ZoneId,
 };
+use gateway_core::reason::Reason;
 use serde::Deserialize;
 
 /// How long a call may wait for its turn within the budget; a longer wait is told instead.
@@ -23,6 +24,8 @@ const DEADLINE: Duration = Duration::from_secs(15);
 const PAGE: u32 = 1_000;
 /// Providers' own zones that are kept open.
 const OWN: usize = 1_000;
+/// Label above the sites of a zone, where nothing else is configured.
+const SITES: &str = "gw";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Why the file cannot be used.
@@ -71,9 +74,28 @@ pub enum ZonesError {
         /// The zone.
         zone: String,
     },
+    /// Names for sites are not in their zone, or one is below another: a site there could speak for another's machines.
+    #[error("sites of zone {zone} cannot be named below {name}")]
+    Sites {
+        /// The zone.
+        zone: String,
+        /// The name.
+        name: Name,
+    },
     /// Nobody says who the zones' servers are.
     #[error("no resolver: neither `resolver` nor {RESOLV_CONF} names one")]
     Resolver,
+}
+
+impl ZonesError {
+    /// What a Gateway's condition says about a zone of its provider's that cannot be used.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Name { .. } => Reason::ZoneMissing,
+            _ => Reason::TokenRejected,
+        }
+    }
 }
 
 /// The file.
@@ -83,6 +105,8 @@ struct File {
     #[serde(default)]
     cloudflare: Cloudflare,
     resolver: Option<SocketAddr>,
+    /// The port of the zones' servers, where it is not that of DNS: in tests.
+    server_port: Option<u16>,
     zones: Vec<Entry>,
 }
 
@@ -101,6 +125,9 @@ struct Entry {
     name: String,
     id: String,
     token_file: PathBuf,
+    /// Sites are named one label below these: `gw.` and the zone's name, if nothing is given. Everything else in the zone
+    /// is the market's.
+    sites: Option<Vec<String>>,
     #[serde(default)]
     servers: Vec<SocketAddr>,
 }
@@ -116,14 +143,16 @@ pub struct Zone {
     pub cf: Cf,
     /// Its servers, where they are stated.
     pub servers: Vec<SocketAddr>,
+    /// Where sites are named; nothing in a provider's own zone, where every name is his.
+    pub sites: Vec<Name>,
 }
 
-/// Every zone.
-#[derive(Debug)]
+/// Every zone. Not shown: it holds tokens.
 pub struct Zones {
     endpoint: Endpoint,
     trust: Trust,
     resolver: SocketAddr,
+    server_port: Option<u16>,
     market: Vec<Zone>,
     own: Mutex<BTreeMap<(String, String), Zone>>,
 }
@@ -148,6 +177,7 @@ impl Zones {
         let File {
             cloudflare: Cloudflare { endpoint, ca_file },
             resolver,
+            server_port,
             zones,
         } = file;
         let endpoint = endpoint.as_deref().unwrap_or(Endpoint::PRODUCTION);
@@ -172,25 +202,33 @@ impl Zones {
             }
             market.push(zone);
         }
+        apart(&market)?;
         Ok(Self {
             endpoint,
             trust,
             resolver,
+            server_port,
             market,
             own: Mutex::default(),
         })
     }
 
-    /// The market's zone that a name is in: the longest, of several.
+    /// The market's zone that has a site of this name.
     #[must_use]
-    pub fn market(&self, name: &Name) -> Option<Zone> {
+    pub fn market(&self, site: &Name) -> Option<Zone> {
+        let (_, above) = site.as_str().split_once('.')?;
+        let fits = |zone: &&Zone| zone.sites.iter().any(|name| name.as_str() == above);
+        self.market.iter().find(fits).cloned()
+    }
+
+    /// The market's zone that a name is in, whether it may be a site's or not: the longest, of several.
+    #[must_use]
+    pub fn around(&self, name: &Name) -> Option<&Zone> {
         let zones = self
             .market
             .iter()
             .filter(|zone| zone.name.as_ref().is_some_and(|top| name.within(top)));
-        zones
-            .max_by_key(|zone| zone.name.as_ref().map(|name| name.as_str().len()))
-            .cloned()
+        zones.max_by_key(|zone| zone.name.as_ref().map(|name| name.as_str().len()))
     }
 
     /// A provider's own zone. One token has one client, so that its budget is kept.
@@ -203,6 +241,16 @@ impl Zones {
         if let Some(zone) = own.get(&key) {
             return Ok(zone.clone());
         }
+        let known = own.iter().find(|((_, other), _)| *other == key.1);
+        let cf = match known {
+            Some((_, zone)) => zone.cf.clone(),
+            None => client((&self.endpoint, &self.trust), token, budget()).map_err(|source| {
+                ZonesError::Access {
+                    what: "the zone's token".to_owned(),
+                    source,
+                }
+            })?,
+        };
         let zone = Zone {
             name: None,
             id: id.parse().map_err(|source| ZonesError::Name {
@@ -210,13 +258,9 @@ impl Zones {
                 zone: id.chars().take(64).collect(),
                 source,
             })?,
-            cf: client((&self.endpoint, &self.trust), token, budget()).map_err(|source| {
-                ZonesError::Access {
-                    what: "the zone's token".to_owned(),
-                    source,
-                }
-            })?,
+            cf,
             servers: Vec::new(),
+            sites: Vec::new(),
         };
         if own.len() >= OWN {
             own.clear();
@@ -225,10 +269,19 @@ impl Zones {
         Ok(zone)
     }
 
-    /// Who knows the servers of a zone.
+    /// Keeps the name of a provider's own zone: it is asked for once.
+    pub fn named(&self, (id, token): (&str, &str), name: &Name) {
+        let key = (id.to_owned(), token.trim().to_owned());
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(zone) = own.get_mut(&key) {
+            zone.name = Some(name.clone());
+        }
+    }
+
+    /// Who knows the servers of a zone, and their port if it is an odd one.
     #[must_use]
-    pub const fn resolver(&self) -> SocketAddr {
-        self.resolver
+    pub const fn resolver(&self) -> (SocketAddr, Option<u16>) {
+        (self.resolver, self.server_port)
     }
 }
 
@@ -238,6 +291,7 @@ impl Entry {
             name,
             id,
             token_file,
+            sites,
             servers,
         } = self;
         let wrong = |what| {
@@ -249,13 +303,37 @@ impl Entry {
             what: token_file.display().to_string(),
             source,
         })?;
+        let parsed = name.parse().map_err(wrong("the name"))?;
+        let sites = sites.unwrap_or_else(|| vec![format!("{SITES}.{parsed}")]);
+        let sites = sites.iter().map(|site| site.parse()).collect::<Result<_, _>>();
         Ok(Zone {
-            name: Some(name.parse().map_err(wrong("the name"))?),
+            sites: sites.map_err(wrong("a name for sites"))?,
+            name: Some(parsed),
             id: id.parse().map_err(wrong("the id"))?,
             cf,
             servers,
         })
     }
+}
+
+/// No name for sites is below another, and each is in its zone.
+fn apart(zones: &[Zone]) -> Result<(), ZonesError> {
+    let all = || {
+        zones
+            .iter()
+            .flat_map(|zone| zone.sites.iter().map(move |name| (zone, name)))
+    };
+    for (place, (zone, name)) in all().enumerate() {
+        let inside = zone.name.as_ref().is_some_and(|top| name.within(top));
+        let below = |(other, (_, top)): (usize, (&Zone, &Name))| other != place && name.within(top);
+        if !inside || all().enumerate().any(below) {
+            return Err(ZonesError::Sites {
+                zone: zone.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+                name: name.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn budget() -> Budget {
@@ -314,12 +392,12 @@ mod tests {
     const ID: &str = "0123456789abcdef0123456789abcdef";
 
     #[test]
-    fn a_name_is_in_the_longest_zone_that_fits() {
+    fn sites_are_named_where_the_market_says_and_nowhere_else() {
         kit::tls::install();
         let folder = Folder::new("longest");
         let text = format!(
             "resolver: 127.0.0.1:53\nzones:\n- {{name: example.org, id: {ID}, tokenFile: TOKEN}}\n\
-             - {{name: eu.example.org, id: {}, tokenFile: TOKEN, servers: ['127.0.0.1:5300']}}\n",
+             - {{name: eu.example.org, id: {}, tokenFile: TOKEN, servers: ['127.0.0.1:5300'], sites: [sites.eu.example.org]}}\n",
             ID.replace('0', "f")
         );
         let zones = folder.zones(&text).unwrap();
@@ -328,9 +406,24 @@ mod tests {
                 .market(&name.parse().unwrap())
                 .map(|zone| zone.name.unwrap().to_string())
         };
-        assert_eq!(of("ams1.gw.eu.example.org").as_deref(), Some("eu.example.org"));
+        assert_eq!(of("ams1.sites.eu.example.org").as_deref(), Some("eu.example.org"));
         assert_eq!(of("ams1.gw.example.org").as_deref(), Some("example.org"));
-        assert_eq!(of("ams1.gw.notexample.org"), None);
+        for name in [
+            "ams1.gw.notexample.org",
+            "www.example.org",
+            "ams1.gw.eu.example.org",
+            "slug.ams1.gw.example.org",
+            "gw.example.org",
+        ] {
+            assert_eq!(of(name), None, "{name}");
+        }
+        let around = |name: &str| {
+            zones
+                .around(&name.parse().unwrap())
+                .and_then(|zone| zone.name.clone())
+        };
+        assert_eq!(around("www.eu.example.org").unwrap().as_str(), "eu.example.org");
+        assert_eq!(around("example.com"), None);
     }
 
     #[test]
@@ -343,6 +436,10 @@ mod tests {
             "zones: []\nzone: x".to_owned(),
             zone("id: nothing, tokenFile: TOKEN"),
             zone(&format!("id: {ID}, tokenFile: /nowhere/token")),
+            zone(&format!("id: {ID}, tokenFile: TOKEN, sites: [gw.example.com]")),
+            zone(&format!(
+                "id: {ID}, tokenFile: TOKEN, sites: [gw.example.org, x.gw.example.org]"
+            )),
             format!("cloudflare: {{endpoint: 'http://192.0.2.1/'}}\nzones: []"),
             format!(
                 "resolver: 127.0.0.1:53\nzones:\n- {{name: a.org, id: {ID}, tokenFile: TOKEN}}\n\

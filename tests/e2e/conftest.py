@@ -1,4 +1,4 @@
-"""Fixtures: the API server of the run, the hub's operator, and a market of its own for each story."""
+"""Fixtures: the API server of the run, the hub's controllers, and a market of its own for each story."""
 
 from __future__ import annotations
 
@@ -10,23 +10,32 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from decent.cloudflare import CfSim, Cloudflare
 from decent.cluster import Cluster
 from decent.faults import FAULTS, Fault, sample
 from decent.market import Market, Private
+from decent.names import GatewayController
 from decent.operator import SYSTEM, Operator
 from decent.plane import Plane
 from decent.process import alive
+from decent.service import Service
 from decent.settings import kubeconfig, testbed_dir
 
-HUB = pytest.StashKey[Operator]()
+HUB = pytest.StashKey[list[Service]]()
+CLOUDFLARE = pytest.StashKey[CfSim]()
 MARKET = pytest.StashKey[Market]()
 SEED = pytest.StashKey[int]()
 MET = pytest.StashKey[bool]()
 
 
-def hub_pid() -> Path:
-    """Where workers find the hub's operator."""
-    return testbed_dir() / "operator-hub.pid"
+def hub_pids() -> Path:
+    """Where workers find the hub's controllers."""
+    return testbed_dir() / "hub.pids"
+
+
+def cloudflare_dir() -> Path:
+    """Where workers find the hub's Cloudflare."""
+    return testbed_dir() / "cloudflare"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,14 +76,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """The hub's operator runs once, in the process that collects for all workers."""
+    """The hub's controllers run once, in the process that collects for all workers."""
     config = session.config
     if hasattr(config, "workerinput") or config.option.collectonly or config.option.no_hub:
         return
     with Cluster(kubeconfig()) as cluster:
         cluster.ensure_namespace(SYSTEM)
-    config.stash[HUB] = Operator(kubeconfig(), testbed_dir(), replica="hub", request_limit="10m").start()
-    hub_pid().write_text(str(config.stash[HUB].process.pid))
+    config.stash[CLOUDFLARE] = CfSim(cloudflare_dir())
+    config.stash[HUB] = [
+        Operator(kubeconfig(), testbed_dir(), replica="hub", request_limit="10m"),
+        GatewayController(kubeconfig(), testbed_dir(), config.stash[CLOUDFLARE], replica="hub"),
+    ]
+    pids = [str(one.start().process.pid) for one in config.stash[HUB]]
+    hub_pids().write_text(" ".join(pids))
 
 
 def pytest_testnodedown(node: object) -> None:
@@ -89,12 +103,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     elif config.option.fault and not config.option.collectonly and not config.stash[MET]:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         print(f"\nno request met the fault {config.option.fault}: nothing was shown")
-    if hub := session.config.stash.get(HUB, None):
-        code = hub.stop()
-        panics = [line for line in hub.log.read_text(errors="replace").splitlines() if "panicked" in line]
+    for one in config.stash.get(HUB, []):
+        code, panics = one.stop(), one.panics()
         if code != 0 or panics:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            print(f"\nthe hub's operator ended with {code}:\n{hub.tail()}", *panics, sep="\n")
+            print(f"\nthe hub's {one.what} ended with {code}:\n{one.tail()}", *panics, sep="\n")
+    if cloudflare := config.stash.get(CLOUDFLARE, None):
+        cloudflare.stop()
 
 
 class Scheduling(LoadScopeScheduling):
@@ -128,12 +143,21 @@ def armed(request: pytest.FixtureRequest) -> Fault | None:
 @pytest.fixture
 def market(cluster: Cluster, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Market]:
     """A market of the story's own: nobody else's Proxmox, namespaces or accounts."""
-    assert alive(int(hub_pid().read_text())), "the hub's operator has ended: see the end of the run"
+    gone = [pid for pid in hub_pids().read_text().split() if not alive(int(pid))]
+    assert not gone, "a controller of the hub has ended: see the end of the run"
     made = Market(cluster, tmp_path, fault=armed(request))
     request.node.stash[MARKET] = made
     yield made
     made.close()
     request.config.stash[MET] |= made.met
+
+
+@pytest.fixture(scope="session")
+def cloudflare() -> Iterator[Cloudflare]:
+    """The Cloudflare of the hub: zones are a story's own, its servers and its door are everybody's."""
+    made = Cloudflare(cloudflare_dir() / "ready.json")
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
@@ -162,15 +186,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
             report.sections.append(("objects", made.dump()))
         except Exception as error:
             report.sections.append(("objects", f"could not be read: {error!r}"))
-        log = testbed_dir() / "operator-hub.log"
-        text = made.operators[-1].tail() if isinstance(made, Private) and made.operators else relevant(log, made)
-        report.sections.append(("operator", text))
+        for one in ("operator", "gateway-controller"):
+            report.sections.append((one, relevant(testbed_dir() / f"{one}-hub.log", made)))
+        if isinstance(made, Private):
+            report.sections += [(one.what, one.tail()) for one in made.services]
     return report
 
 
 def relevant(log: Path, made: Market) -> str:
     """The hub's last log lines that concern the story, and what is no info at all."""
-    words = [t.namespace for t in made.tenants] + [s.namespace for s in made.sites] + ["panicked", '"ERROR"']
+    words = [*made.namespaces(), "panicked", '"ERROR"']
     pattern = re.compile("|".join(map(re.escape, words)))
     lines = [line for line in log.read_text(errors="replace").splitlines() if pattern.search(line)]
     return "\n".join(lines[-60:])

@@ -247,6 +247,46 @@ fn kept() -> Vec<Case> {
     cases
 }
 
+/// One host for each identity, and only for the present one.
+fn enrolments() -> Vec<Case> {
+    let (present, past) = (UID, OTHER_UID);
+    let status = |identity: Option<&str>, enrolled: Option<(&str, &str)>| {
+        let agent =
+            enrolled.map(|(host, identity)| json!({ "enrolment": { "host": host, "identity": identity } }));
+        let status = json!({ "conditions": [], "identity": identity, "agent": agent });
+        merged(&samples::full("Gateway"), &json!({ "status": status }))
+    };
+    let (none, first) = (status(Some(present), None), Some((present, present)));
+    let enrolled = status(Some(present), first);
+    let taken = |object: Value| {
+        let says = "another host has enrolled for this Gateway";
+        Case::refused(object, "status.agent.enrolment", says)
+            .from(enrolled.clone())
+            .in_status()
+    };
+    let wrong = |object: Value, old: &Value| {
+        let says = "a host enrols with the present identity";
+        Case::refused(object, "status.agent.enrolment.identity", says)
+            .from(old.clone())
+            .in_status()
+    };
+    let accepted = |object: &Value, old: &Value| Case::accepted(object.clone()).from(old.clone()).in_status();
+    let stale = status(Some(past), first);
+    vec![
+        accepted(&enrolled, &none),
+        accepted(&enrolled, &status(None, None)),
+        accepted(&stale, &enrolled),
+        accepted(&status(Some(past), Some((past, past))), &stale),
+        taken(status(Some(present), Some((past, present)))),
+        taken(merged(&none, &json!({ "status": { "agent": {} } }))),
+        Case::refused(none.clone(), "status", "what the agent says is never taken away")
+            .from(enrolled.clone())
+            .in_status(),
+        wrong(status(Some(present), Some((past, past))), &enrolled),
+        wrong(status(Some(present), Some((past, past))), &none),
+    ]
+}
+
 /// A null is as good as nothing: what is set once may still be set.
 fn nulls() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -283,6 +323,7 @@ pub fn all() -> Vec<Case> {
         fixed_in_use(),
         set_once(),
         kept(),
+        enrolments(),
         nulls(),
     ];
     groups.into_iter().flatten().collect()

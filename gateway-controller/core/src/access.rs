@@ -1,5 +1,5 @@
 //! What a Gateway's agent is and may do: objects that belong to the Gateway and go with it. The table is "who may write
-//! what"; which fields is said by the policy `agent-hands`.
+//! what"; which fields is said by the policies `agent-routes` and `agent-word`.
 
 use std::collections::BTreeMap;
 

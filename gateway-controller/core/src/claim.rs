@@ -1,4 +1,5 @@
-//! Who has a name: of several Gateways with one name the oldest, then the one with the lowest UID.
+//! Who has a name: the Gateway that has it already, so that nobody takes a name over by changing his own; of several that
+//! ask for it the oldest, then the one with the lowest UID. Names of different zones are different names.
 
 use crds::Gateway;
 use kube::ResourceExt;
@@ -6,21 +7,39 @@ use kube::ResourceExt;
 /// The Gateway that has this one's name, as `NAMESPACE/NAME`, if it is another.
 #[must_use]
 pub fn rival<'a>(own: &Gateway, all: impl IntoIterator<Item = &'a Gateway>) -> Option<String> {
-    let name = own.spec.fqdn();
-    let age = |gateway: &Gateway| {
+    let rank = |gateway: &Gateway| {
         let made = gateway.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        (made, gateway.uid())
+        (!has(gateway), made, gateway.uid())
     };
     let same = all
         .into_iter()
-        .filter(|other| other.spec.fqdn() == name && other.uid() != own.uid());
-    let oldest = same.min_by_key(|other| age(other))?;
-    (age(oldest) < age(own))
-        .then(|| format!("{}/{}", oldest.namespace().unwrap_or_default(), oldest.name_any()))
+        .filter(|other| wants_same(own, other) && other.uid() != own.uid());
+    let first = same.min_by_key(|other| rank(other))?;
+    (rank(first) < rank(own))
+        .then(|| format!("{}/{}", first.namespace().unwrap_or_default(), first.name_any()))
+}
+
+/// Whether two Gateways want one name of one zone.
+#[must_use]
+pub fn wants_same(one: &Gateway, other: &Gateway) -> bool {
+    let zone = |gateway: &Gateway| {
+        let own = gateway.spec.dns.as_ref();
+        own.map(|dns| dns.cloudflare.zone_id.as_str().to_ascii_lowercase())
+    };
+    one.spec.fqdn() == other.spec.fqdn() && zone(one) == zone(other)
+}
+
+/// Whether it was told that the name is its own.
+fn has(gateway: &Gateway) -> bool {
+    let told = gateway.status.as_ref().and_then(|status| status.fqdn.as_deref());
+    told == Some(gateway.spec.fqdn().as_str())
 }
 
 #[cfg(test)]
 mod tests {
+    use crds::GatewayStatus;
+    use crds::gateway::{Cloudflare, Dns};
+
     use super::*;
     use crate::samples::gateway;
 
@@ -46,8 +65,39 @@ mod tests {
     fn names_differ_by_more_than_case() {
         let (one, mut two) = (gateway("one", 1, 10), gateway("two", 2, 20));
         two.spec.domain = "EXAMPLE.org".into();
-        assert!(rival(&two, &[one.clone()]).is_some());
+        assert!(rival(&two, std::slice::from_ref(&one)).is_some());
         two.spec.dc_id = "fra1".into();
         assert!(rival(&two, &[one]).is_none());
+    }
+
+    #[test]
+    fn who_has_a_name_keeps_it_when_an_older_gateway_takes_to_it() {
+        let (renamed, mut holder) = (gateway("old", 1, 10), gateway("young", 2, 20));
+        holder.status = Some(GatewayStatus {
+            fqdn: Some(holder.spec.fqdn()),
+            ..GatewayStatus::default()
+        });
+        let all = [renamed.clone(), holder.clone()];
+        assert_eq!(rival(&holder, &all), None);
+        assert_eq!(rival(&renamed, &all).as_deref(), Some("provider-acme/young"));
+        holder.spec.dc_id = "fra1".into();
+        assert_eq!(rival(&renamed, &[holder]), None, "what it had before is free");
+    }
+
+    #[test]
+    fn nobody_keeps_a_name_of_another_zone_from_its_owner() {
+        let (mut squatter, honest) = (gateway("squatter", 1, 10), gateway("honest", 2, 20));
+        let zone = |id: &str| {
+            let cloudflare = Cloudflare {
+                zone_id: id.into(),
+                ..Cloudflare::default()
+            };
+            Some(Dns { cloudflare })
+        };
+        squatter.spec.dns = zone("00ff");
+        assert_eq!(rival(&honest, std::slice::from_ref(&squatter)), None);
+        let mut other = honest.clone();
+        other.spec.dns = zone("00FF");
+        assert!(rival(&other, &[squatter]).is_some());
     }
 }

@@ -2,10 +2,10 @@
 
 crds::reasons! {
     Ready, Nobody, "The site serves.";
-    NameTaken, Provider, "An older Gateway has the same name.";
+    NameTaken, Provider, "Another Gateway has the same name.";
     Invalid, Provider, "The Gateway's network or ports cannot be used.";
-    ZoneMissing, Market, "No zone is configured for the domain.";
-    ZoneMismatch, Provider, "The domain is not in the zone that is named.";
+    ZoneMissing, Market, "No zone is configured for the domain, or the zone that is named is not there.";
+    ZoneMismatch, Provider, "The zone has no such names for sites, or the domain is not in it.";
     TokenRejected, Provider, "Cloudflare does not take the zone's token.";
     TokenMissing, Provider, "The Secret with the zone's token cannot be read.";
     DnsDenied, Provider, "The zone's token may not change records.";
@@ -18,6 +18,7 @@ crds::reasons! {
     Published, Nobody, "All servers of the zone answer with the records.";
     NotEnrolled, Provider, "No host serves the Gateway.";
     AgentSilent, Provider, "The agent has stopped renewing its Lease.";
+    ClockOff, Provider, "The clocks of the agent's host and of the hub differ too much to tell whether it lives.";
     AgentTroubled, Provider, "The agent's doctor found something that keeps it from serving.";
     Connected, Nobody, "The agent lives.";
     NoAuthority, Provider, "spec.tls names no authority, so there is no certificate.";

@@ -4,6 +4,7 @@ use crds::{
     Gateway, GatewayStatus,
     condition::{READY, Truth, find, merged},
     gateway::{Finding, Severity},
+    text::UidText,
 };
 use domain::slot::GatewayPlan;
 use jiff::{SignedDuration, Timestamp, Unit};
@@ -47,8 +48,10 @@ pub struct LeaseSeen {
 pub struct Facts<'a> {
     /// The Gateway.
     pub gateway: &'a Gateway,
-    /// The older Gateway that has its name.
+    /// The Gateway that has its name, if it is another.
     pub rival: Option<String>,
+    /// Names under which records of its may stand.
+    pub under: Vec<String>,
     /// Its arithmetic, or why it has none.
     pub plan: Result<GatewayPlan, String>,
     /// Where its records stand.
@@ -76,7 +79,9 @@ pub fn status(facts: &Facts<'_>) -> GatewayStatus {
         .map_or(&[][..], |status| &status.conditions);
     GatewayStatus {
         observed_generation: generation,
-        fqdn: Some(gateway.spec.fqdn()),
+        fqdn: facts.rival.is_none().then(|| gateway.spec.fqdn()),
+        records_under: facts.under.clone(),
+        identity: identity(facts),
         capacity: facts
             .plan
             .as_ref()
@@ -88,6 +93,16 @@ pub fn status(facts: &Facts<'_>) -> GatewayStatus {
         slots_in_use: None,
         agent: None,
     }
+}
+
+/// The present identity; the last one known while there is none, so that nobody enrols with one of his own.
+fn identity(facts: &Facts<'_>) -> Option<UidText> {
+    let known = facts
+        .gateway
+        .status
+        .as_ref()
+        .and_then(|status| status.identity.clone());
+    facts.identity.as_deref().map(UidText::from).or(known)
 }
 
 fn whole(number: usize) -> i32 {
@@ -118,7 +133,15 @@ fn agent(facts: &Facts<'_>) -> Stated {
         let says = "The host has enrolled; its agent has not been heard of yet. On the host: systemctl status decent-agent";
         return Stated::new(AGENT_CONNECTED, false, Reason::AgentSilent, says);
     };
-    if facts.now.duration_since(lease.renewed) > lease.holds {
+    let since = facts.now.duration_since(lease.renewed);
+    if since < SignedDuration::ZERO.saturating_sub(lease.holds) {
+        let says = format!(
+            "Its Lease was renewed {}, which is yet to come here: one of the two clocks is wrong. On the host: timedatectl",
+            say(lease.renewed)
+        );
+        return Stated::new(AGENT_CONNECTED, false, Reason::ClockOff, says);
+    }
+    if since > lease.holds {
         let says = format!(
             "Not heard of since {}. Machines that are reachable stay so; new ones are not reached. On the host: systemctl \
              status decent-agent",
@@ -199,7 +222,7 @@ fn ready(facts: &Facts<'_>, parts: [&Stated; 3]) -> Stated {
     }
     if let Some(rival) = &facts.rival {
         let text = format!(
-            "Gateway {rival} is older and has the name {}. Choose another dcId, prefix or domain.",
+            "Gateway {rival} has the name {}. Choose another dcId, prefix or domain.",
             facts.gateway.spec.fqdn()
         );
         return says(Reason::NameTaken, text);
@@ -229,7 +252,13 @@ fn say(at: Timestamp) -> String {
 #[must_use]
 pub fn recheck(lease: Option<LeaseSeen>, now: Timestamp) -> Option<SignedDuration> {
     let lease = lease?;
-    let left = lease.holds.saturating_sub(now.duration_since(lease.renewed));
+    let since = now.duration_since(lease.renewed);
+    let left = lease.holds.saturating_sub(since);
+    let left = if left > lease.holds.saturating_mul(2) {
+        SignedDuration::ZERO
+    } else {
+        left
+    };
     (left > SignedDuration::ZERO).then(|| left.saturating_add(SignedDuration::from_millis(100)))
 }
 
@@ -243,6 +272,8 @@ pub fn speaks_up(prior: Option<&GatewayStatus>, next: &GatewayStatus) -> bool {
     };
     prior.challenges_published != next.challenges_published
         || prior.fqdn != next.fqdn
+        || prior.records_under != next.records_under
+        || prior.identity != next.identity
         || prior.capacity != next.capacity
         || prior.observed_generation != next.observed_generation
         || ![READY, DNS_READY, CERTIFICATE_READY, AGENT_CONNECTED]

@@ -54,6 +54,7 @@ fn facts(gateway: &Gateway) -> Facts<'_> {
     Facts {
         gateway,
         rival: None,
+        under: vec!["ams1.gw.example.org".into()],
         plan: plan(),
         dns: published(),
         identity: Some(uid(8)),
@@ -111,8 +112,46 @@ fn a_revoked_identity_has_no_host() {
     );
 }
 
+#[rstest::rstest]
+#[case(15, "True", "Connected")]
+#[case(16, "False", "ClockOff")]
+fn a_clock_that_runs_ahead_is_told_and_does_not_keep_a_dead_agent_alive(
+    #[case] ahead: i64,
+    #[case] truth: &str,
+    #[case] reason: &str,
+) {
+    let gateway = serving();
+    let mut facts = facts(&gateway);
+    let lease = LeaseSeen {
+        renewed: at(NOW + ahead),
+        holds: SignedDuration::from_secs(15),
+    };
+    facts.lease = Some(lease);
+    assert_eq!(said(&facts, AGENT_CONNECTED), is(truth, reason));
+    assert_eq!(recheck(Some(lease), at(NOW)).is_some(), truth == "True");
+}
+
 #[test]
-fn the_older_gateway_is_named() {
+fn the_present_identity_is_told_and_stays_while_there_is_none() {
+    let mut gateway = serving();
+    let told = |facts: &Facts<'_>| status(facts).identity.map(|uid| uid.as_str().to_owned());
+    assert_eq!(told(&facts(&gateway)), Some(uid(8)));
+    gateway.status.as_mut().unwrap().identity = Some(uid(8).as_str().into());
+    let mut none = facts(&gateway);
+    none.identity = None;
+    assert_eq!(told(&none), Some(uid(8)));
+}
+
+#[test]
+fn who_does_not_have_the_name_does_not_say_it() {
+    let gateway = serving();
+    let mut facts = facts(&gateway);
+    facts.rival = Some("provider-birch/ams1".into());
+    assert_eq!(status(&facts).fqdn, None);
+}
+
+#[test]
+fn the_gateway_that_has_the_name_is_told() {
     let gateway = serving();
     let mut facts = facts(&gateway);
     facts.rival = Some("provider-birch/ams1".into());

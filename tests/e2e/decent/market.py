@@ -10,13 +10,16 @@ from pathlib import Path
 
 from httpx import HTTPError
 
-from . import objects
+from . import names, objects
 from .agent import Agent
+from .cloudflare import CfSim, Cloudflare, Zone
 from .cluster import Cluster, Object, Refused, holds
 from .contract import Contract
 from .faults import Fault
+from .names import GatewayController
 from .operator import Operator
 from .plane import Plane
+from .service import Service
 from .simulator import Simulator
 from .site import Site
 from .wait import TIMEOUT, until
@@ -50,6 +53,8 @@ class Market:
     folder: Path
     sites: list[Site] = field(default_factory=list)
     tenants: list[Tenant] = field(default_factory=list)
+    # Providers of whom only names matter, by account.
+    providers: list[tuple[str, names.Site]] = field(default_factory=list)
     # What goes wrong for a while at every Proxmox of the story.
     fault: Fault | None = None
     # Whether any request met it.
@@ -109,6 +114,18 @@ class Market:
             site.until_ready()
         return site
 
+    def named(self, cloudflare: Cloudflare, zone: Zone | None = None) -> names.Site:
+        """A provider with nothing but a namespace, and a zone of its own at Cloudflare unless one is given."""
+        account = f"acme-{short()}"
+        namespace = f"provider-{account}"
+        found = names.Site(self.cluster, namespace, zone or cloudflare.zone(f"{account}.example"), own=zone is None)
+        self.providers.append((account, found))
+        self.cluster.create(objects.account(account, provider={"namespace": namespace}))
+        self.until_account(account)
+        if found.own:
+            found.put_token()
+        return found
+
     def owner(self, site: Site) -> Tenant:
         """The site's own account, as a tenant."""
         return Tenant(self.cluster, site.account, f"tenant-{site.account}")
@@ -136,7 +153,9 @@ class Market:
             self._remove_all(f"tenant-{site.account}", ["contracts"])
             self._end_machines(site.namespace)
             self._remove_all(site.namespace, ["slots", "machines", "offerings", "pools", "gateways", "providers"])
-        for account in [one.account for one in (*self.tenants, *self.sites)]:
+        for _, site in self.providers:
+            self._remove_all(site.namespace, ["slots", "gateways"])
+        for account in [one.account for one in (*self.tenants, *self.sites)] + [name for name, _ in self.providers]:
             with suppress(Refused):
                 self.cluster.delete("accounts", None, account)
         for namespace in self.namespaces():
@@ -144,6 +163,7 @@ class Market:
 
     def namespaces(self) -> list[str]:
         mine = [tenant.namespace for tenant in self.tenants]
+        mine += [name for account, site in self.providers for name in (f"tenant-{account}", site.namespace)]
         return mine + [name for site in self.sites for name in (f"tenant-{site.account}", site.namespace)]
 
     def _end_machines(self, namespace: str) -> None:
@@ -165,7 +185,7 @@ class Market:
         """All objects and events of the story's namespaces, for a failure's report."""
         parts = []
         for namespace in self.namespaces():
-            for plural in ("contracts", "machines", "slots", "pools", "offerings"):
+            for plural in ("contracts", "machines", "slots", "pools", "offerings", "gateways"):
                 for obj in self.cluster.list(plural, namespace):
                     obj["metadata"].pop("managedFields", None)
                     if plural == "pools":
@@ -185,6 +205,12 @@ class Market:
                 ]
             if site.operator:
                 parts.append(f"own operator of {site.namespace}:\n{site.operator.tail(40)}")
+        for _, site in self.providers:
+            parts += [f"record {json.dumps(record)}" for record in site.zone.records()]
+            parts += [
+                f"call {call['method']} {call['path']}?{call['query']} {json.dumps(call['body'])} → {call['status']}"
+                for call in site.zone.calls()[-40:]
+            ]
         return "\n".join(parts)
 
 
@@ -193,20 +219,31 @@ class Private(Market):
     """A market whose hub is the story's own."""
 
     plane: Plane | None = None
-    operators: list[Operator] = field(default_factory=list)
+    services: list[Service] = field(default_factory=list)
+    cloudflare: CfSim | None = None
 
     def operator(self, replica: str = "one", **options: object) -> Operator:
         """Starts an operator of the hub."""
         assert self.plane
         made = self.plane.operator(replica, **options)
-        self.operators.append(made)
+        self.services.append(made)
+        return made.start()
+
+    def gateway_controller(self, **options: str) -> GatewayController:
+        """Starts a gateway controller of the hub, with a Cloudflare of its own."""
+        assert self.plane
+        self.cloudflare = self.cloudflare or CfSim(self.folder / "cloudflare")
+        made = GatewayController(self.plane.kubeconfig, self.folder, self.cloudflare, **options)
+        self.services.append(made)
         return made.start()
 
     def close(self) -> None:
-        for operator in self.operators:
-            if operator.process and operator.process.exit_code() is None:
-                operator.process.resume()
-                operator.stop()
+        for one in self.services:
+            if one.process and one.process.exit_code() is None:
+                one.process.resume()
+                one.stop()
         super().close()
-        for operator in self.operators:
-            assert "panicked" not in operator.log.read_text(errors="replace"), operator.tail()
+        if self.cloudflare:
+            self.cloudflare.stop()
+        for one in self.services:
+            assert not one.panics(), one.tail()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::samples::AT;
+use super::samples::{AT, UID};
 
 /// Every field set.
 pub fn status(kind: &str) -> Value {
@@ -11,7 +11,12 @@ pub fn status(kind: &str) -> Value {
         "Contract" => contract(),
         "Gateway" => json!({
             "fqdn": "ams1.gw.example.org", "capacity": 4000, "used": 1, "slotsInUse": true,
-            "agent": { "version": "0.1.0", "applied": 1 },
+            "identity": UID, "recordsUnder": ["ams1.gw.example.org"], "challengesPublished": ["x"],
+            "agent": {
+                "version": "0.1.0", "applied": 1, "enrolment": { "host": UID, "identity": UID },
+                "challenges": ["x"], "certificate": { "notAfter": AT }, "routes": 1,
+                "findings": [{ "check": "clock", "severity": "Warning", "message": "it is 2 s off" }],
+            },
         }),
         "Machine" => machine(),
         "Offering" => json!({ "available": 7, "activeContracts": 1 }),
