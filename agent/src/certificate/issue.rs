@@ -25,6 +25,10 @@ const CALL: Duration = Duration::from_secs(30);
 const PUBLISH: Duration = Duration::from_mins(10);
 /// How long the authority may take to look and to sign.
 const VALIDATE: Duration = Duration::from_mins(5);
+/// Tries within one, for problems that say nothing about the certificate.
+const PATIENCE: u32 = 5;
+const ACCOUNT_GONE: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
 
 /// Why there is no certificate; named by the step.
 #[derive(Debug, thiserror::Error)]
@@ -77,12 +81,15 @@ pub enum IssueError {
 }
 
 impl IssueError {
-    fn account_is_gone(&self) -> bool {
-        match self {
-            Self::Order(instant_acme::Error::Api(problem)) => {
-                problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:accountDoesNotExist")
-            }
-            _ => false,
+    /// The authority's own name for the problem, if it is one of the conversation and not of the proof.
+    fn problem(&self) -> Option<&str> {
+        let (Self::Account(error) | Self::Order(error) | Self::Ask(error) | Self::Obtain(error)) = self
+        else {
+            return None;
+        };
+        match error {
+            instant_acme::Error::Api(problem) => problem.r#type.as_deref(),
+            _ => None,
         }
     }
 }
@@ -124,14 +131,22 @@ pub async fn issue(
     store: &Store,
     publisher: &Publisher,
 ) -> Result<Stored, IssueError> {
-    match attempt(acme, fqdn, store, publisher).await {
-        Err(error) if error.account_is_gone() => {
-            tracing::warn!("the authority does not know our account any more; making another");
-            let directory = acme.directory.clone();
-            on_disk(store, move |store| store.forget_account(&directory)).await?;
-            attempt(acme, fqdn, store, publisher).await
+    let mut patience = PATIENCE;
+    loop {
+        let error = match attempt(acme, fqdn, store, publisher).await {
+            Ok(stored) => return Ok(stored),
+            Err(error) => error,
+        };
+        patience = patience.saturating_sub(1);
+        match error.problem() {
+            Some(ACCOUNT_GONE) if patience > 0 => {
+                tracing::warn!("the authority does not know our account any more; making another");
+                let directory = acme.directory.clone();
+                on_disk(store, move |store| store.forget_account(&directory)).await?;
+            }
+            Some(BAD_NONCE) if patience > 0 => tracing::debug!("the authority refused nonces; trying again"),
+            _ => return Err(error),
         }
-        done => done,
     }
 }
 

@@ -10,7 +10,7 @@ use kit::clock::Clock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::issue::issue;
+use super::issue::{IssueError, issue};
 use super::{Publisher, Store, Stored};
 
 /// The wall clock is asked at least so often: it may be set while we wait.
@@ -50,47 +50,57 @@ pub struct Keeper {
 struct Tries {
     failures: u32,
     next: Option<Timestamp>,
+    /// The last one failed because the record was not published.
+    unpublished: bool,
+}
+
+/// The certificate that an earlier run has kept. One that cannot be used is as good as none, but said.
+pub async fn at_hand(store: &Store) -> Option<Stored> {
+    let loader = store.clone();
+    match tokio::task::spawn_blocking(move || loader.load()).await {
+        Ok(Ok(stored)) => stored,
+        Ok(Err(error)) => {
+            tracing::warn!(error = %kit::chain(&error), "the certificate at hand cannot be used");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the certificate at hand was not read");
+            None
+        }
+    }
 }
 
 impl Keeper {
     /// Runs until the shutdown.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        self.load().await;
         let (mut tries, jitter) = (Tries::default(), fastrand::u16(..));
         loop {
+            // Before the step, so that no change during it is missed.
+            let was_there = *self.hub.borrow_and_update();
             let wait = tokio::select! {
                 () = shutdown.cancelled() => return,
                 wait = self.step(&mut tries, jitter) => wait,
             };
-            let was_there = *self.hub.borrow_and_update();
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(wait.min(LOOK)) => {}
                 changed = self.site.changed() => if changed.is_err() { return } else { tries = Tries::default() },
                 changed = self.hub.changed() => match changed {
                     Err(_) => return,
-                    // Whatever failed without the hub may go well with it.
-                    Ok(()) => if !was_there && *self.hub.borrow() { tries.next = None },
+                    // What failed for want of the hub may go well with it; what the authority refused would not.
+                    Ok(()) => if tries.unpublished && !was_there && *self.hub.borrow() { tries.next = None },
                 },
             }
         }
     }
 
-    async fn load(&self) {
-        let store = self.store.clone();
-        match tokio::task::spawn_blocking(move || store.load()).await {
-            Ok(Ok(stored)) => self.tell(stored),
-            Ok(Err(error)) => {
-                tracing::warn!(error = %kit::chain(&error), "the certificate at hand cannot be used");
-            }
-            Err(error) => tracing::warn!(%error, "the certificate at hand was not read"),
-        }
-    }
-
-    fn tell(&self, stored: Option<Stored>) {
-        let held = stored.as_ref().map(|stored| stored.held.clone());
-        self.current.send_replace(stored);
-        self.status.send_modify(|status| status.held = held);
+    fn tell(&self, stored: Stored) {
+        let held = Some(stored.held.clone());
+        self.current.send_replace(Some(stored));
+        self.status.send_replace(Status {
+            held,
+            ..Status::default()
+        });
     }
 
     /// Does what is due, and says how long nothing is.
@@ -126,12 +136,11 @@ impl Keeper {
                 let until = stored.held.not_after;
                 tracing::info!(fqdn = site.fqdn(), %until, "the certificate for {} is valid until {until}", site.fqdn());
                 *tries = Tries::default();
-                self.tell(Some(stored));
-                self.status
-                    .send_modify(|status| (status.error, status.next_try) = (None, None));
+                self.tell(stored);
             }
             Err(error) => {
                 tries.failures = tries.failures.saturating_add(1);
+                tries.unpublished = matches!(error, IssueError::Publish { .. });
                 let text = kit::chain(&error);
                 let delay = retry_after(tries.failures, fastrand::u16(..));
                 tries.next = now

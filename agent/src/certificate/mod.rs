@@ -7,7 +7,7 @@ pub mod store;
 
 use tokio::sync::{mpsc, oneshot};
 
-pub use keep::{Keeper, Status};
+pub use keep::{Keeper, Status, at_hand};
 pub use store::{Store, Stored};
 
 /// What the issuer asks of whoever can publish DNS records: the hub's part of the agent.

@@ -44,7 +44,7 @@ impl DataPlane {
             .map_err(PlaneError::Zone)?;
         tasks.spawn("zone", server.serve(tasks.shutdown()));
         let probes = probes(&config, tasks, &clock).await?;
-        let outward = outward(&config, tasks, &clock)?;
+        let outward = outward(&config, tasks, &clock).await?;
         let shared = Arc::new(Shared {
             nft: Nft::default(),
             table: Mutex::new(Table {
@@ -155,10 +155,17 @@ struct Outward {
     hub: watch::Sender<bool>,
 }
 
-fn outward(config: &Config, tasks: &Tasks, clock: &Arc<dyn Clock>) -> Result<Outward, PlaneError> {
+async fn outward(config: &Config, tasks: &Tasks, clock: &Arc<dyn Clock>) -> Result<Outward, PlaneError> {
     let (site, sites) = watch::channel(None);
-    let (current, currents) = watch::channel(None);
-    let (status, certificate) = watch::channel(Status::default());
+    // Known before the web server is told anything: a start must not take https away for a moment.
+    let store = certificate::Store::new(&config.state, config.web.user);
+    let at_hand = certificate::at_hand(&store).await;
+    let held = at_hand.as_ref().map(|stored| stored.held.clone());
+    let (current, currents) = watch::channel(at_hand);
+    let (status, certificate) = watch::channel(Status {
+        held,
+        ..Status::default()
+    });
     let (hub, hubs) = watch::channel(false);
     let (wanted, wishes) = watch::channel(None);
     let (state, caddy) = watch::channel(caddy::State::Unknown);
@@ -166,7 +173,7 @@ fn outward(config: &Config, tasks: &Tasks, clock: &Arc<dyn Clock>) -> Result<Out
     let client = Caddy::new(&config.web.admin).map_err(PlaneError::Caddy)?;
     tasks::caddy(tasks, client, wishes, state);
     let keeper = Keeper {
-        store: certificate::Store::new(&config.state, config.web.user),
+        store,
         publisher,
         site: sites.clone(),
         hub: hubs,

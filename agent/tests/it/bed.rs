@@ -55,17 +55,6 @@ impl Space {
             .await
             .unwrap()
     }
-
-    /// Does something in it, on a thread of its own.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let (done, result) = tokio::sync::oneshot::channel();
-        let space = self.0.clone();
-        std::thread::spawn(move || {
-            enter(&space);
-            let _ = done.send(work());
-        });
-        result.await.expect("the work in a namespace")
-    }
 }
 
 /// Moves this thread for good.
@@ -276,6 +265,8 @@ pub struct Plane {
     pub plane: DataPlane,
     pub seams: Seams,
     pub metrics: Metrics,
+    /// What a test lets run beside it.
+    pub helpers: tokio::task::JoinSet<()>,
     tasks: Tasks,
 }
 
@@ -293,6 +284,7 @@ impl Plane {
             plane,
             seams,
             metrics,
+            helpers: tokio::task::JoinSet::new(),
             tasks,
         }
     }
