@@ -24,7 +24,7 @@ const BANNER: Duration = Duration::from_secs(3);
 /// How long a scan of host keys may take.
 const SCAN: Duration = Duration::from_secs(15);
 /// Connections at once, and scans at once: each scan is a process.
-const CONNECTIONS: usize = 128;
+const CONNECTIONS: usize = 256;
 const SCANS: usize = 4;
 
 /// The thread could not be started.

@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Answer, ProbeError, Prober, Report};
 
+/// Machines that are looked at at once; the others wait for their turn.
+const AT_ONCE: usize = 256;
 /// Looks in a row without an answer until a machine counts as silent.
 const PATIENCE: u32 = 3;
 
@@ -86,7 +88,7 @@ impl Watch {
                     None => return,
                 },
                 Some(Ok(seen)) = self.running.join_next() => self.note(seen),
-                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() && self.address.is_some() => {
+                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() && self.may_look() => {
                     self.look();
                 }
             }
@@ -150,12 +152,17 @@ impl Watch {
         }
     }
 
-    /// Begins to look at all that are due.
+    fn may_look(&self) -> bool {
+        self.address.is_some() && self.running.len() < AT_ONCE
+    }
+
+    /// Begins to look at all that are due, as far as there is room.
     fn look(&mut self) {
         let (now, Some(address)) = (Instant::now(), self.address) else {
             return;
         };
-        while let Some((at, index)) = self.due.first().copied()
+        while self.running.len() < AT_ONCE
+            && let Some((at, index)) = self.due.first().copied()
             && at <= now
         {
             self.due.pop_first();
