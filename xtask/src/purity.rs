@@ -25,6 +25,34 @@ const RULES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "agent-core",
+        &[
+            "tokio",
+            "kube-client",
+            "reqwest",
+            "hyper",
+            "kit",
+            "operator-core",
+            "rand",
+            "fastrand",
+        ],
+    ),
+    (
+        "agent",
+        &[
+            "aws-lc-rs",
+            "openssl",
+            "native-tls",
+            "operator-core",
+            "dc-proxmox",
+            "dc-cloudflare",
+            "testkit",
+        ],
+    ),
+    (
+        "gateway-core",
+        &["tokio", "kube-client", "reqwest", "hyper", "kit", "operator-core"],
+    ),
         "kit",
         &[
             "proxmox-api",

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use testkit::process::{Launch, Process, Ready};
 use tokio::sync::{mpsc, watch};
 
-use super::bed::{self, Bed, LIMIT, Plane, until};
+use super::bed::{self, Bed, LIMIT, Running, until};
 use super::dns::Records;
 use super::objects::{FQDN, gateway, live};
 
@@ -101,7 +101,7 @@ fn api_certificate(folder: &Path) -> String {
 }
 
 /// Plays the hub's part: publishes what is asked for.
-fn publish(plane: &mut Plane, records: &Records) {
+fn publish(plane: &mut Running, records: &Records) {
     let mut asks = std::mem::replace(&mut plane.seams.asks, mpsc::channel(1).1);
     let records = records.clone();
     let play = async move {
@@ -146,16 +146,16 @@ fn a_certificate_is_issued_though_nonces_are_refused_and_served_by_name() {
         let slow = [("PEBBLE_WFE_NONCEREJECT", "40"), ("PEBBLE_VA_SLEEPTIME", "2")];
         let _pebble = authority.start(bed, &slow).await;
         let _caddy = bed.caddy().await;
-        let mut plane = Plane::start(bed.config()).await;
+        let mut plane = Running::start(bed.config()).await;
         publish(&mut plane, &authority.records);
-        plane.plane.serve(authority.site()).await.unwrap();
-        plane.plane.hear(Heard::One(&live(0))).await.unwrap();
+        plane.data.serve(authority.site()).await.unwrap();
+        plane.data.hear(Heard::One(&live(0))).await.unwrap();
         plane.seams.hub.send_replace(true);
-        let mut statuses = plane.plane.certificate();
+        let mut statuses = plane.data.certificate();
         let got = status(&mut statuses, "a certificate", |status| status.held.is_some()).await;
         assert_eq!(got.held.unwrap().names, [format!("*.{FQDN}")]);
         until("the record is withdrawn", async || authority.records.len() == 0).await;
-        let mut caddy = plane.plane.caddy();
+        let mut caddy = plane.data.caddy();
         until("it is served", async || {
             matches!(*caddy.borrow_and_update(), State::Serving(_))
         })
@@ -193,10 +193,10 @@ fn a_renewal_waits_for_the_hub_and_succeeds_at_its_return() {
         let authority = Authority::new(bed);
         let pebble = authority.start(bed, &[("PEBBLE_VA_NOSLEEP", "1")]).await;
         let clock = clock();
-        let mut plane = Plane::start_at(bed.config(), clock.clone()).await;
+        let mut plane = Running::start_at(bed.config(), clock.clone()).await;
         publish(&mut plane, &authority.records);
-        plane.plane.serve(authority.site()).await.unwrap();
-        let mut statuses = plane.plane.certificate();
+        plane.data.serve(authority.site()).await.unwrap();
+        let mut statuses = plane.data.certificate();
         // Wanted, but the hub, which publishes, is not there.
         status(&mut statuses, "it is known that one is due", |status| {
             status.next_try.is_some()
@@ -227,11 +227,11 @@ fn a_failing_validation_keeps_the_certificate_at_hand_and_says_so() {
             .start(bed, &[("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_AUTHZREUSE", "0")])
             .await;
         let clock = clock();
-        let mut plane = Plane::start_at(bed.config(), clock.clone()).await;
+        let mut plane = Running::start_at(bed.config(), clock.clone()).await;
         publish(&mut plane, &authority.records);
         plane.seams.hub.send_replace(true);
-        plane.plane.serve(authority.site()).await.unwrap();
-        let mut statuses = plane.plane.certificate();
+        plane.data.serve(authority.site()).await.unwrap();
+        let mut statuses = plane.data.certificate();
         let first = status(&mut statuses, "a certificate", |status| status.held.is_some()).await;
         // The hub's return makes it look at the clock, on which the time to try again has come.
         let renew = || {

@@ -261,8 +261,8 @@ fn sweep() {
 }
 
 /// A data plane that runs; it is to be stopped.
-pub struct Plane {
-    pub plane: DataPlane,
+pub struct Running {
+    pub data: DataPlane,
     pub seams: Seams,
     pub metrics: Metrics,
     /// What a test lets run beside it.
@@ -270,7 +270,7 @@ pub struct Plane {
     tasks: Tasks,
 }
 
-impl Plane {
+impl Running {
     /// Starts one.
     pub async fn start(config: Config) -> Self {
         Self::start_at(config, Arc::new(SystemClock::new())).await
@@ -279,9 +279,9 @@ impl Plane {
     /// Starts one with this clock.
     pub async fn start_at(config: Config, clock: Arc<dyn Clock>) -> Self {
         let (tasks, metrics) = (Tasks::new(LIMIT), Metrics::new("agent"));
-        let (plane, seams) = DataPlane::start(config, &tasks, &metrics, clock).await.unwrap();
+        let (data, seams) = DataPlane::start(config, &tasks, &metrics, clock).await.unwrap();
         Self {
-            plane,
+            data,
             seams,
             metrics,
             helpers: tokio::task::JoinSet::new(),

@@ -7,7 +7,7 @@ use agent_core::doctor::{Check, Verdict, judge};
 use agent_core::routes::Heard;
 use kit::clock::SystemClock;
 
-use super::bed::{self, Plane, until};
+use super::bed::{self, Running, until};
 use super::guests::tcp_echo;
 use super::objects::{live, site};
 
@@ -24,9 +24,9 @@ fn a_host_is_examined_by_what_it_serves() {
         };
         // Without a site, nobody knows what should be there.
         assert_eq!(verdict(Check::Ports).await, None);
-        let plane = Plane::start_at(bed.config(), Arc::new(SystemClock::new())).await;
-        plane.plane.serve(site()).await.unwrap();
-        plane.plane.hear(Heard::All(&[live(0)])).await.unwrap();
+        let plane = Running::start_at(bed.config(), Arc::new(SystemClock::new())).await;
+        plane.data.serve(site()).await.unwrap();
+        plane.data.hear(Heard::All(&[live(0)])).await.unwrap();
         let saved = bed.state().join("snapshot.json");
         until("the site is saved", async || saved.exists()).await;
         for check in [

@@ -9,7 +9,7 @@ use agent_core::snapshot::encode;
 use domain::slot::SlotIndex;
 use testkit::process::{Launch, Process, Ready};
 
-use super::bed::{self, LIMIT, Plane, until};
+use super::bed::{self, LIMIT, Running, until};
 use super::objects::{live, released, site};
 
 const CHANGES: u32 = 200;
@@ -98,19 +98,19 @@ fn one_change_among_ten_thousand_ports_costs_what_it_costs_among_a_hundred() {
 #[ignore = "needs root, nftables, conntrack"]
 fn a_change_is_heard_and_done_at_a_large_site() {
     bed::run(async |bed| {
-        let plane = Plane::start(bed.config()).await;
-        plane.plane.serve(site()).await.unwrap();
+        let plane = Running::start(bed.config()).await;
+        plane.data.serve(site()).await.unwrap();
         let all: Vec<_> = (0..LARGE).map(live).collect();
-        plane.plane.hear(Heard::All(&all)).await.unwrap();
+        plane.data.hear(Heard::All(&all)).await.unwrap();
         let mut best: Option<(Figures, Figures)> = None;
         for _ in 0..ROUNDS {
             let (mut add, mut remove) = (Vec::new(), Vec::new());
             for index in 2000..2040 {
                 let (come, go) = (live(index), released(index));
-                add.push(timed(async { plane.plane.hear(Heard::One(&come)).await.map(drop) }).await);
-                remove.push(timed(async { plane.plane.hear(Heard::One(&go)).await.map(drop) }).await);
+                add.push(timed(async { plane.data.hear(Heard::One(&come)).await.map(drop) }).await);
+                remove.push(timed(async { plane.data.hear(Heard::One(&go)).await.map(drop) }).await);
             }
-            plane.plane.release_brake().await;
+            plane.data.release_brake().await;
             let round = (Figures::of(add), Figures::of(remove));
             best = Some(best.map_or(round, |best| (best.0.better(round.0), best.1.better(round.1))));
         }

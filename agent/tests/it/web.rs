@@ -14,7 +14,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use testkit::process::Process;
 
-use super::bed::{self, Bed, LIMIT, Plane, Space, until};
+use super::bed::{self, Bed, LIMIT, Running, Space, until};
 use super::guests::within;
 use super::objects::{FQDN, live, released, site};
 
@@ -73,7 +73,7 @@ fn answer(mut stream: TcpStream, name: &str) -> std::io::Result<()> {
 }
 
 struct Site {
-    plane: Plane,
+    plane: Running,
     caddy: Process,
     root: String,
 }
@@ -81,13 +81,13 @@ struct Site {
 async fn serve(bed: &Bed) -> Site {
     let root = certify(bed);
     let caddy = bed.caddy().await;
-    let plane = Plane::start(bed.config()).await;
-    plane.plane.serve(site()).await.unwrap();
-    plane.plane.hear(Heard::All(&[live(0), live(1)])).await.unwrap();
+    let plane = Running::start(bed.config()).await;
+    plane.data.serve(site()).await.unwrap();
+    plane.data.hear(Heard::All(&[live(0), live(1)])).await.unwrap();
     web_server(&bed.vms[0], "zero");
     web_server(&bed.vms[1], "one");
     until("caddy has the configuration", async || {
-        matches!(*plane.plane.caddy().borrow(), State::Serving(_))
+        matches!(*plane.data.caddy().borrow(), State::Serving(_))
     })
     .await;
     Site { plane, caddy, root }
@@ -140,7 +140,7 @@ fn a_name_leads_to_its_machine_and_an_unknown_one_nowhere() {
             format!("308 https://{host}/a?b=c")
         );
         // An old name ends within two seconds.
-        plane.plane.hear(Heard::One(&released(1))).await.unwrap();
+        plane.data.hear(Heard::One(&released(1))).await.unwrap();
         let begin = Instant::now();
         until("the old name ends", async || {
             get(bed, &root, &name(1)).await.ends_with(" 404")
@@ -206,15 +206,15 @@ fn a_web_socket_outlives_other_slots_and_a_new_certificate() {
         let mut socket = web_socket(&bed.client, &root, &name(0));
         talk(&mut socket).unwrap();
         for index in 2..12 {
-            plane.plane.hear(Heard::One(&live(index))).await.unwrap();
-            plane.plane.hear(Heard::One(&released(index))).await.unwrap();
+            plane.data.hear(Heard::One(&live(index))).await.unwrap();
+            plane.data.hear(Heard::One(&released(index))).await.unwrap();
             talk(&mut socket).unwrap();
         }
         plane.stop().await;
         talk(&mut socket).expect("while no agent runs");
         // A renewed certificate is a new configuration.
         let root = certify(bed);
-        let plane = Plane::start(bed.config()).await;
+        let plane = Running::start(bed.config()).await;
         until("the new certificate is served", async || {
             get(bed, &root, &name(0)).await == "zero 200"
         })
@@ -235,7 +235,7 @@ fn a_released_machine_is_not_reached_by_the_web_server_any_more() {
         } = serve(bed).await;
         let mut socket = web_socket(&bed.client, &root, &name(0));
         talk(&mut socket).unwrap();
-        plane.plane.hear(Heard::One(&released(0))).await.unwrap();
+        plane.data.hear(Heard::One(&released(0))).await.unwrap();
         assert!(talk(&mut socket).is_err(), "an open WebSocket still reaches it");
         plane.stop().await;
     });
@@ -251,7 +251,7 @@ fn a_caddy_that_restarts_is_configured_again_and_a_strangers_is_left_alone() {
             root,
         } = serve(bed).await;
         caddy.kill().unwrap();
-        let mut state = plane.plane.caddy();
+        let mut state = plane.data.caddy();
         until("its absence is noticed", async || {
             matches!(*state.borrow_and_update(), State::Failing(_))
         })

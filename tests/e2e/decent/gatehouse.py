@@ -28,48 +28,6 @@ INTERNET = "192.0.2.1"
 NAME = "ams1"
 
 
-class CfSim:
-    """Cloudflare with its name servers, simulated."""
-
-    def __init__(self, folder: Path, *args: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        ready = folder / "ready.json"
-        words = [str(binary("cf-sim")), "--ready-file", str(ready), *args]
-        self.process = Process(words, folder / "cf-sim.log")
-        until("cf-sim is ready", ready.exists, 20, self.process.tail)
-        facts = json.loads(ready.read_text())
-        self.url: str = facts["url"]
-        self.token: str = facts["token"]
-        self.zones: dict[str, str] = facts["zones"]
-        self.servers: list[str] = facts["name_servers"]
-        self.resolver: str = facts["resolver"]
-
-    def stop(self) -> None:
-        self.process.stop(3)
-
-
-class Controller:
-    """One running gateway controller."""
-
-    def __init__(self, kubeconfig: Path, folder: Path, cf: CfSim) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "token").write_text(cf.token)
-        zones = [
-            {"name": name, "id": zone, "tokenFile": str(folder / "token"), "servers": cf.servers}
-            for name, zone in cf.zones.items()
-        ]
-        config = {"cloudflare": {"endpoint": cf.url}, "resolver": cf.resolver, "zones": zones}
-        (folder / "zones.yaml").write_text(json.dumps(config))
-        args = [str(binary("gateway-controller")), "--zones", str(folder / "zones.yaml")]
-        args += ["--kubeconfig", str(kubeconfig), "--admin-address", "127.0.0.1:0"]
-        self.process = Process(args, folder / "gateway-controller.log")
-
-    def stop(self) -> None:
-        code = self.process.stop(5)
-        assert "panicked" not in self.process.log.read_text(errors="replace"), self.process.tail()
-        assert code == 0, self.process.tail()
-
-
 @dataclass
 class Host:
     """The gateway's host, a client on the internet, and what runs there."""

@@ -8,33 +8,23 @@ from pathlib import Path
 import pytest
 
 from decent.authority import Authority
-from decent.cluster import Cluster, holds
-from decent.gatehouse import CfSim, Controller, Host
+from decent.cloudflare import MARKET, Cloudflare
+from decent.cluster import holds
+from decent.gatehouse import Host
 from decent.guests import NETNS, need_root, run
 from decent.market import Market
-from decent.settings import kubeconfig
 from decent.wait import until
 
 pytestmark = pytest.mark.faultless("is about what comes after Proxmox")
 
 
-@pytest.fixture(scope="session")
-def names(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CfSim]:
-    folder = tmp_path_factory.mktemp("names")
-    cf = CfSim(folder)
-    controller = Controller(kubeconfig(), folder, cf)
-    yield cf
-    controller.stop()
-    cf.stop()
-
-
 @pytest.fixture
-def host(market: Market, names: CfSim, tmp_path: Path) -> Iterator[Host]:
+def host(market: Market, cloudflare: Cloudflare, tmp_path: Path) -> Iterator[Host]:
     need_root()
-    authority = Authority(tmp_path / "ca", names.resolver)
+    authority = Authority(tmp_path / "ca", cloudflare.resolver)
     acme = {"directory": authority.directory, "email": "ops@example.org", "caBundle": authority.ca_pem}
-    site = market.site(sim=NETNS, gateway={"tls": {"acme": acme}})
-    made = Host(site, authority, names.resolver, tmp_path / "host")
+    site = market.site(sim=NETNS, gateway={"domain": MARKET, "tls": {"acme": acme}})
+    made = Host(site, authority, cloudflare.resolver, tmp_path / "host")
     try:
         made.serve()
         yield made
