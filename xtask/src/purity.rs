@@ -53,6 +53,7 @@ const RULES: &[(&str, &[&str])] = &[
         "gateway-core",
         &["tokio", "kube-client", "reqwest", "hyper", "kit", "operator-core"],
     ),
+    (
         "kit",
         &[
             "proxmox-api",

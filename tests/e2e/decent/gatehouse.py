@@ -1,5 +1,5 @@
-"""A site's gateway host with all that is real: namespaces for the internet, a client and the host, the agent, Caddy, and
-the way to the hub. Everything goes with it."""
+"""A site's gateway host with all that is real: namespaces for the internet, a client and the host, the agent, Caddy,
+and the way to the hub. Everything goes with it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import shutil
 import subprocess
 import sys
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from .authority import Authority
-from .cluster import Object, condition, holds
+from .cluster import Object, condition, holds, moment
 from .guests import Place, run
 from .process import Process
 from .settings import binary, tool
-from .simulator import Simulator
 from .site import Site
 from .wait import until
 
@@ -36,7 +37,8 @@ class Host:
     authority: Authority
     resolver: str
     folder: Path
-    processes: list[Process] = field(default_factory=list)
+    ways: dict[str, list[Process]] = field(default_factory=dict)
+    plans: dict[str, tuple[Place, str, str]] = field(default_factory=dict)
     agent: Process | None = None
     caddy: Process | None = None
 
@@ -85,14 +87,15 @@ class Host:
 
     def _relay(self, name: str, place: Place, source: str, target: str) -> None:
         """A way from a namespace to where we are."""
+        self.plans[name] = (place, source, target)
         socket = self.folder / f"{name}.sock"
         words = [sys.executable, "-m", "decent.relay"]
         here = Path(__file__).parents[1]
         env = {"PYTHONPATH": str(here)}
-        self.processes.append(Process([*words, f"unix:{socket}", target], self.folder / f"{name}-out.log", env=env))
+        out = Process([*words, f"unix:{socket}", target], self.folder / f"{name}-out.log", env=env)
         until(f"the relay of {name} listens", socket.exists, 10)
         within = ["ip", "netns", "exec", place.name, *words, source, f"unix:{socket}"]
-        self.processes.append(Process(within, self.folder / f"{name}-in.log", env=env))
+        self.ways[name] = [out, Process(within, self.folder / f"{name}-in.log", env=env)]
 
     def within(self, place: Place, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
         """Runs a program in a namespace; it must succeed unless `check=False`."""
@@ -116,10 +119,35 @@ class Host:
         return self.folder / "state"
 
     def agent_words(self, verb: str, *args: str) -> list[str]:
-        return ["ip", "netns", "exec", self.gw.name, str(binary("decent-agent")), verb, "--state", str(self.state), *args]
+        return [
+            "ip",
+            "netns",
+            "exec",
+            self.gw.name,
+            str(binary("decent-agent")),
+            verb,
+            "--state",
+            str(self.state),
+            *args,
+        ]
 
     def enrol(self, kubeconfig: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.agent_words("enrol"), input=kubeconfig, capture_output=True, text=True, check=False)
+
+    def enrol_elsewhere(self, kubeconfig: str) -> subprocess.CompletedProcess[str]:
+        """What another host would be told; it has the same way to the hub."""
+        words = self.agent_words("enrol")
+        words[words.index(str(self.state))] = str(self.folder / "elsewhere")
+        return subprocess.run(words, input=kubeconfig, capture_output=True, text=True, check=False)
+
+    def run_copy(self, state: Path) -> Process:
+        """An agent beside ours, with a copy of its state."""
+        words = self.agent_words(
+            "run", "--lan", "lan0", "--probe-namespace", f"px-{self.word}", "--probe-link", "probe1"
+        )
+        words[words.index(str(self.state))] = str(state)
+        words += ["--probe-address", "198.18.255.249", "--zone", "127.0.0.1:5381", "--admin-address", "127.0.0.1:0"]
+        return Process([*words, "--caddy", str(tool("caddy"))], self.folder / "copy.log")
 
     def start_agent(self) -> None:
         args = ["--lan", "lan0", "--probe-namespace", f"pr-{self.word}", "--probe-link", "probe0"]
@@ -160,7 +188,8 @@ class Host:
         """Builds all of it and waits until the Gateway is Ready."""
         self.build()
         self.start_caddy()
-        done = self.enrol(self.token())
+        self.first_token = self.token()
+        done = self.enrol(self.first_token)
         assert done.returncode == 0, done.stdout + done.stderr
         self.start_agent()
         self.until_ready()
@@ -175,35 +204,77 @@ class Host:
         seen = lambda: (condition(self.gateway(), "Ready"), self.agent.tail(20) if self.agent else None)  # noqa: E731
         until("the Gateway is Ready", ready, timeout, seen)
 
+    def guest(self, vmid: int) -> Place:
+        """Where a machine is."""
+        return next(Place(guest["namespace"]) for guest in self.site.sim.guests() if guest["vmid"] == vmid)
+
+    def cut_off(self, name: str = "hub") -> None:
+        """Ends a way out of the namespaces, until `join`."""
+        for process in self.ways[name]:
+            process.kill()
+        (self.folder / f"{name}.sock").unlink(missing_ok=True)
+
+    def join(self, name: str = "hub") -> None:
+        self._relay(name, *self.plans[name])
+
     # What a client sees
 
-    def ssh(self, link: Object, key: Path, *command: str, host: str | None = None) -> subprocess.CompletedProcess[str]:
+    def ssh_words(self, link: Object, key: Path, *command: str) -> list[str]:
         """A login as the contract's status says, without being asked about the host key."""
         known = self.folder / f"known-{link['sshPort']}"
         known.write_text(link["knownHosts"] + "\n")
         options = ["BatchMode=yes", f"UserKnownHostsFile={known}", "StrictHostKeyChecking=yes", "ConnectTimeout=5"]
         words = ["ssh", "-F", "none", "-i", str(key), "-p", str(link["sshPort"])]
         words += [part for option in [*options, "IdentitiesOnly=yes"] for part in ("-o", option)]
-        return self.within(self.client, *words, f"root@{host or link['host']}", *command, check=False)
+        return [*words, f"root@{link['host']}", *command]
+
+    def ssh(self, link: Object, key: Path, *command: str) -> subprocess.CompletedProcess[str]:
+        return self.within(self.client, *self.ssh_words(link, key, *command), check=False)
+
+    @contextmanager
+    def popen(self, place: Place, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """A program in a namespace that one talks to."""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(["ip", "netns", "exec", place.name, *words], text=True, **pipes) as child:
+            try:
+                yield child
+            finally:
+                child.kill()
+
+    def answers(self, link: Object) -> bool:
+        """Whether anything takes a connection at its SSH port."""
+        knock = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)"
+        words = [sys.executable, "-c", knock, PUBLIC, str(link["sshPort"])]
+        return self.within(self.client, *words, check=False).returncode == 0
+
+    def table(self) -> str:
+        """The agent's table with its handles, without counters: the same text is the same table."""
+        text = self.within(self.gw, "nft", "-a", "-s", "list", "table", "ip", "decent").stdout
+        return "\n".join(line for line in text.splitlines() if "expires" not in line)
+
+    def beats(self) -> bool:
+        """Whether the agent has renewed its Lease within the last seconds."""
+        lease = self.site.cluster.call(
+            "GET", f"/apis/coordination.k8s.io/v1/namespaces/{self.site.namespace}/leases/decent-agent-{NAME}"
+        )
+        renewed = moment(lease["spec"]["renewTime"])
+        return (datetime.now(UTC) - renewed).total_seconds() < 4
 
     def curl(self, url: str, *args: str) -> subprocess.CompletedProcess[str]:
         """A request that verifies the certificate against the authority's root."""
         root = self.folder / "root.pem"
         root.write_text(self.authority.root())
-        return self.within(self.client, "curl", "-sS", "--max-time", "10", "--cacert", str(root), *args, url, check=False)
+        return self.within(
+            self.client, "curl", "-sS", "--max-time", "10", "--cacert", str(root), *args, url, check=False
+        )
 
     # The end
 
     def close(self) -> None:
-        for process in [self.agent, self.caddy, *self.processes]:
+        for process in [self.agent, self.caddy, *(one for pair in self.ways.values() for one in pair)]:
             if process:
                 process.stop(3)
-        for name in (f"pr-{self.word}", self.client.name, self.gw.name, self.internet.name):
+        for name in (f"pr-{self.word}", f"px-{self.word}", self.client.name, self.gw.name, self.internet.name):
             with suppress(AssertionError):
                 run("ip", "netns", "del", name)
         shutil.rmtree(Path("/etc/netns") / self.client.name, ignore_errors=True)
-
-
-def fast(simulator: Simulator) -> None:
-    """Clones of a story that is about the gateway need no time."""
-    simulator.durations(clone=0.2, start=0.2)

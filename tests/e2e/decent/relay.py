@@ -1,7 +1,7 @@
 """Carries connections between network namespaces, through sockets in the file system: `python -m decent.relay FROM TO`.
 
-FROM and TO are `tcp:ADDRESS:PORT` or `unix:PATH`; FROM may also be `dns:ADDRESS:PORT`, where questions come by UDP and are
-asked by TCP."""
+FROM and TO are `tcp:ADDRESS:PORT` or `unix:PATH`; FROM may also be `dns:ADDRESS:PORT`, where questions come by UDP and
+are asked by TCP."""
 
 from __future__ import annotations
 
