@@ -116,7 +116,7 @@ class Scheduling(LoadScopeScheduling):
     """Every story by itself to the next free worker; those that share the second control plane to one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "private" if "test_private_hub.py" in nodeid else nodeid
+        return "private" if "test_private_" in nodeid else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:

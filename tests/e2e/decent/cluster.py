@@ -52,16 +52,16 @@ def refusal(answer: httpx.Response) -> Refused:
     return Refused(answer.status_code, body.get("message", ""), [cause.get("field", "") for cause in causes])
 
 
-def connect(kubeconfig: Path) -> httpx.Client:
-    """A client with the kubeconfig's trust and credentials."""
-    known = config.new_client_from_config(str(kubeconfig)).configuration
-    trust = ssl.create_default_context(cafile=known.ssl_ca_cert)
+def connect(kubeconfig: Path, known: bool = True) -> httpx.Client:
+    """A client with the kubeconfig's trust, and its credentials if `known`."""
+    found = config.new_client_from_config(str(kubeconfig)).configuration
+    trust = ssl.create_default_context(cafile=found.ssl_ca_cert)
     headers = {"User-Agent": MANAGER, "Accept": "application/json"}
-    if known.cert_file:
-        trust.load_cert_chain(known.cert_file, known.key_file)
-    if token := known.get_api_key_with_prefix("authorization"):
+    if known and found.cert_file:
+        trust.load_cert_chain(found.cert_file, found.key_file)
+    if known and (token := found.get_api_key_with_prefix("authorization")):
         headers["Authorization"] = token
-    return httpx.Client(base_url=known.host, verify=trust, headers=headers, timeout=20, trust_env=False)
+    return httpx.Client(base_url=found.host, verify=trust, headers=headers, timeout=20, trust_env=False)
 
 
 class Cluster:
@@ -70,6 +70,7 @@ class Cluster:
     def __init__(self, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
         self.http = connect(kubeconfig)
+        self.stranger = connect(kubeconfig, known=False)
         self.persona: list[tuple[str, str]] = []
 
     @property
@@ -82,7 +83,11 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.http.close()
+        self.stranger.close()
 
     def acting_as(self, namespace: str, account: str) -> Cluster:
         """The same API server as a ServiceAccount sees it: its rights decide."""
@@ -94,12 +99,9 @@ class Cluster:
 
     def bearing(self, token: str) -> Cluster:
         """The same API server for the bearer of a token: nothing else vouches for him."""
-        known = config.new_client_from_config(str(self.kubeconfig)).configuration
         other = copy.copy(self)
-        headers = {"User-Agent": MANAGER, "Accept": "application/json", "Authorization": f"Bearer {token}"}
-        trust = ssl.create_default_context(cafile=known.ssl_ca_cert)
-        other.http = httpx.Client(base_url=known.host, verify=trust, headers=headers, timeout=20, trust_env=False)
-        other.persona = []
+        other.http = self.stranger
+        other.persona = [("Authorization", f"Bearer {token}")]
         return other
 
     def call(

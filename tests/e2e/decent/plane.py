@@ -35,5 +35,5 @@ class Plane:
         return Operator(self.kubeconfig, self.folder, replica=replica, **options)
 
     def stop(self) -> None:
-        self.cluster.http.close()
+        self.cluster.close()
         self.process.stop(20)
