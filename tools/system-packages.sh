@@ -12,7 +12,7 @@ missing() {
 }
 
 packages=${*:-$(missing setpriv:util-linux flock:util-linux ip:iproute2 nft:nftables sshd:openssh-server \
-  ssh:openssh-client conntrack:conntrack cc:gcc shellcheck:shellcheck)}
+  ssh:openssh-client conntrack:conntrack curl:curl openssl:openssl cc:gcc shellcheck:shellcheck)}
 [ -n "$packages" ] || exit 0
 packages=$(echo "$packages" | sort -u | tr '\n' ' ')
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

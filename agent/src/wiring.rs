@@ -55,9 +55,22 @@ async fn run(args: RunArgs) -> Result<()> {
     let clock = Arc::new(SystemClock::new());
     let (config, state) = (host.clone().config(), host.state.clone());
     let (plane, seams) = DataPlane::start(host.config(), &tasks, &metrics, clock.clone()).await?;
-    hub::start((config, state), (plane, seams), &tasks, clock)?;
+    // Without an enrolment, routes of a snapshot are served on: a lost file takes nobody's machine away.
+    let left = match hub::enrolled(&state)? {
+        Some(store) => {
+            hub::start((config, store), (plane, seams), &tasks, clock)?;
+            None
+        }
+        None if plane.routes().await == 0 => return Err(hub::HubError::NotEnrolled.into()),
+        None => {
+            tracing::error!("{}; the routes of the snapshot stay", hub::HubError::NotEnrolled);
+            Some(seams)
+        }
+    };
     running.set();
-    tasks.wait().await.context("the agent stopped")
+    let ended = tasks.wait().await.context("the agent stopped");
+    drop(left);
+    ended
 }
 
 async fn enrol(args: EnrolArgs) -> Result<()> {

@@ -14,4 +14,4 @@ mod token;
 mod watch;
 
 pub use facts::facts;
-pub use run::{Hub, HubError, start};
+pub use run::{Enrolled, HubError, enrolled, start};

@@ -1,7 +1,7 @@
 //! The loop between hub and data plane: what is heard is done, what became of it is written. Local work comes first and
 //! never waits for a write.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ pub enum HubError {
 }
 
 /// The hub's part of a running agent.
-pub struct Hub {
+struct Hub {
     identity: Identity,
     client: Client,
     plane: DataPlane,
@@ -86,21 +86,42 @@ enum Landed {
 
 type Flying = FuturesUnordered<BoxFuture<'static, Landed>>;
 
+/// A host that has enrolled.
+pub struct Enrolled {
+    identity: Identity,
+    store: Store,
+    state: PathBuf,
+}
+
+/// The enrolment that is kept in this folder, if there is one.
+///
+/// # Errors
+/// It cannot be read.
+pub fn enrolled(state: &Path) -> Result<Option<Enrolled>, HubError> {
+    let store = Store::new(state);
+    let kept = store.load().map_err(HubError::Store)?;
+    Ok(kept.map(|(identity, _)| Enrolled {
+        identity,
+        store,
+        state: state.to_owned(),
+    }))
+}
+
 /// Starts it beside a data plane.
 ///
 /// # Errors
-/// Why it cannot; the data plane may go on without.
+/// Why it cannot.
 pub fn start(
-    (config, state): (Config, PathBuf),
+    (config, enrolled): (Config, Enrolled),
     (plane, seams): (DataPlane, Seams),
     tasks: &Tasks,
     clock: Arc<SystemClock>,
 ) -> Result<(), HubError> {
-    let store = Store::new(&state);
-    let (identity, _) = store
-        .load()
-        .map_err(HubError::Store)?
-        .ok_or(HubError::NotEnrolled)?;
+    let Enrolled {
+        identity,
+        store,
+        state,
+    } = enrolled;
     let server_clock = Arc::new(ServerClock::new(clock.clone(), Limits::default()));
     let client =
         connect(&identity, &Proof::File(store.token_file()), server_clock).map_err(HubError::Client)?;
