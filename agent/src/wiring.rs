@@ -56,7 +56,14 @@ async fn run(args: RunArgs) -> Result<()> {
     let (config, state) = (host.clone().config(), host.state.clone());
     let (plane, seams) = DataPlane::start(host.config(), &tasks, &metrics, clock.clone()).await?;
     // Without an enrolment, routes of a snapshot are served on: a lost file takes nobody's machine away.
-    let left = match hub::enrolled(&state)? {
+    let known = match hub::enrolled(&state) {
+        Err(error) if plane.routes().await > 0 => {
+            tracing::error!("{}", kit::chain(&error));
+            None
+        }
+        known => known?,
+    };
+    let left = match known {
         Some(store) => {
             hub::start((config, store), (plane, seams), &tasks, clock)?;
             None

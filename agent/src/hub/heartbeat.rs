@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_core::identity::Identity;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kit::clock::Clock;
@@ -20,6 +20,7 @@ use super::client::writer;
 const BEAT: Duration = Duration::from_secs(5);
 /// For how long it holds: three beats.
 const HOLDS_SECONDS: i32 = 15;
+const HOLDS: Duration = Duration::from_secs(15);
 /// How soon a failed call is made again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -44,6 +45,7 @@ pub struct Heartbeat {
     holder: String,
     clock: Arc<dyn Clock>,
     hub: watch::Sender<bool>,
+    held: watch::Sender<bool>,
 }
 
 /// What was seen of another holder: who, at which renewal, since when by our clock.
@@ -56,8 +58,9 @@ impl Heartbeat {
         identity: &Identity,
         state: &Path,
         clock: Arc<dyn Clock>,
-        hub: watch::Sender<bool>,
+        hub: (watch::Sender<bool>, watch::Sender<bool>),
     ) -> Self {
+        let (hub, held) = hub;
         let name = crds::gateway::agent_lease(&identity.gateway);
         Self {
             client,
@@ -66,6 +69,7 @@ impl Heartbeat {
             holder: format!("{}/{}", identity.host, instance(state)),
             clock,
             hub,
+            held,
         }
     }
 
@@ -77,9 +81,10 @@ impl Heartbeat {
         let mut rival: Option<Rival> = None;
         loop {
             let pause = match self.beat(&mut rival).await? {
-                Ok(()) => {
+                Ok(held) => {
                     self.hub.send_replace(true);
-                    BEAT
+                    self.held.send_replace(held);
+                    if held { BEAT } else { RETRY }
                 }
                 Err(error) => {
                     if self.hub.send_replace(false) {
@@ -97,8 +102,11 @@ impl Heartbeat {
         }
     }
 
-    /// Renews once, or waits for another holder's Lease to end.
-    async fn beat(&self, rival: &mut Option<Rival>) -> Result<Result<(), kit::call::Error>, HeartbeatError> {
+    /// Renews once, or waits for another holder's Lease to end. Whether the Lease is ours.
+    async fn beat(
+        &self,
+        rival: &mut Option<Rival>,
+    ) -> Result<Result<bool, kit::call::Error>, HeartbeatError> {
         let api = Api::<Lease>::namespaced(self.client.clone(), &self.namespace);
         let found = match writer().get(&api, &self.name).await {
             Ok(found) => found,
@@ -106,17 +114,17 @@ impl Heartbeat {
         };
         let Some(mut lease) = found else {
             // The gateway controller makes it.
-            return Ok(Ok(()));
+            return Ok(Ok(false));
         };
         if let Some(holder) = self.other(&lease, rival)? {
             tracing::debug!(holder, "the Lease has another holder; waiting for its end");
-            return Ok(Ok(()));
+            return Ok(Ok(false));
         }
         let spec = lease.spec.get_or_insert_with(LeaseSpec::default);
         spec.holder_identity = Some(self.holder.clone());
         spec.lease_duration_seconds = Some(HOLDS_SECONDS);
         spec.renew_time = Some(MicroTime(self.clock.now()));
-        Ok(writer().replace(&api, &lease).await.map(drop))
+        Ok(writer().replace(&api, &lease).await.map(|_| true))
     }
 
     /// Another holder whose Lease may still hold: by our own clock, since its may be wrong.
@@ -132,15 +140,14 @@ impl Heartbeat {
         let renewed = spec.and_then(|spec| spec.renew_time.as_ref()).map(|time| time.0);
         match rival {
             Some((same, at, since)) if *same == holder && *at == renewed => {
-                let over = since.elapsed() >= Duration::from_secs(15);
+                let over = since.elapsed() >= HOLDS;
                 Ok((!over).then_some(holder))
             }
             Some((same, ..)) if *same == holder => Err(HeartbeatError::Taken { holder }),
+            // Its clock may be wrong, and so may ours: only a renewal that does not come proves its end.
             _ => {
-                let age = renewed.map(|at| self.clock.now().duration_since(at));
-                let old = age.is_none_or(|age| age > SignedDuration::from_secs(60));
                 *rival = Some((holder.clone(), renewed, Instant::now()));
-                Ok((!old).then_some(holder))
+                Ok(Some(holder))
             }
         }
     }

@@ -43,17 +43,26 @@ pub struct Ledger {
     slots: BTreeMap<String, Known>,
     due: BTreeMap<String, Due>,
     flying: BTreeSet<String>,
+    /// The last word of a probe about each route, also before the hub has told its Slot.
+    seen: BTreeMap<(SlotIndex, Uid), Report>,
 }
 
 impl Ledger {
     /// Takes note of a Slot.
     pub fn heard(&mut self, slot: &Slot, claim: &Claim) {
         let name = slot.name_any();
-        let told = slot
+        let mut told = slot
             .status
             .as_ref()
             .and_then(|status| status.route.clone())
             .unwrap_or_default();
+        // An older word of the hub takes nothing back that it was told.
+        let before = self.slots.get(&name).filter(|known| known.uid == claim.route.uid);
+        if told.removed_at.is_none()
+            && let Some(removed_at) = before.and_then(|known| known.told.removed_at.clone())
+        {
+            told.removed_at = Some(removed_at);
+        }
         let known = Known {
             uid: claim.route.uid,
             index: claim.route.index,
@@ -63,17 +72,32 @@ impl Ledger {
         if self.due.get(&name).is_some_and(|due| due.uid != known.uid) {
             self.due.remove(&name);
         }
+        let key = (known.index, known.uid);
         self.slots.insert(name, known);
+        if claim.ended {
+            self.seen.remove(&key);
+        } else if let Some(report) = self.seen.get(&key).cloned() {
+            self.tell(report);
+        }
     }
 
     /// A Slot is gone from the hub.
     pub fn gone(&mut self, name: &str) {
-        self.slots.remove(name);
+        if let Some(known) = self.slots.remove(name) {
+            self.seen.remove(&(known.index, known.uid));
+        }
         self.due.remove(name);
     }
 
     /// Takes note of what a probe saw.
     pub fn probed(&mut self, report: Report) {
+        self.seen.retain(|(index, _), _| *index != report.route.index);
+        self.seen
+            .insert((report.route.index, report.route.uid), report.clone());
+        self.tell(report);
+    }
+
+    fn tell(&mut self, report: Report) {
         let Some((name, known)) = self.of(report.route.index, report.route.uid) else {
             return;
         };

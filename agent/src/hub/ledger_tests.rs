@@ -124,3 +124,22 @@ fn what_was_for_one_slot_is_never_written_to_its_successor() {
     ledger.probed(report(1, 20, Some("SSH-2.0-a")));
     assert_eq!(ledger.launch(), [], "a late word about the predecessor");
 }
+
+#[test]
+fn a_probe_that_was_faster_than_the_hub_is_not_forgotten() {
+    let mut ledger = Ledger::default();
+    ledger.probed(report(1, 10, Some("SSH-2.0-a")));
+    assert_eq!(ledger.launch(), []);
+    hear(&mut ledger, 1, false, None);
+    assert!(written(&mut ledger)[0].route.programmed);
+}
+
+#[test]
+fn an_older_word_takes_no_removal_back() {
+    let mut ledger = Ledger::default();
+    hear(&mut ledger, 1, true, None);
+    ledger.removed(SlotIndex(0), uid(1), at(10));
+    assert_eq!(written(&mut ledger).len(), 1);
+    hear(&mut ledger, 1, true, None);
+    assert_eq!(ledger.leaving(), []);
+}

@@ -1,6 +1,7 @@
 //! The loop between hub and data plane: what is heard is done, what became of it is written. Local work comes first and
 //! never waits for a write.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,6 @@ use crds::{Gateway, Slot};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use kit::call::Fault;
 use kit::clock::{Clock, SystemClock};
 use kit::server_clock::{Limits, ServerClock};
 use kit::tasks::Tasks;
@@ -56,6 +56,11 @@ pub enum HubError {
         "this host has not enrolled: on your machine `dcctl gateway token`, then here `decent-agent enrol`"
     )]
     NotEnrolled,
+    /// Another host won.
+    #[error(
+        "another host ({0}) serves this Gateway with the same identity: remove this host's state, or revoke the other"
+    )]
+    Another(String),
     /// The way to the hub.
     #[error("failed to prepare for the hub")]
     Client(#[source] ClientError),
@@ -72,7 +77,10 @@ struct Hub {
     gateway: Option<Gateway>,
     refused: Option<String>,
     findings: watch::Receiver<Vec<Finding>>,
-    slots: Vec<Claim>,
+    /// Slots as the hub told them, by name: read again when the Gateway has become usable.
+    slots: BTreeMap<String, Slot>,
+    /// Whether the Lease is ours: nothing is written before.
+    held: watch::Receiver<bool>,
     told: Option<AgentStatus>,
     telling: bool,
     clock: Arc<SystemClock>,
@@ -126,7 +134,8 @@ pub fn start(
     let client =
         connect(&identity, &Proof::File(store.token_file()), server_clock).map_err(HubError::Client)?;
     let Seams { reports, asks, hub } = seams;
-    let heartbeat = Heartbeat::new(client.clone(), &identity, &state, clock.clone(), hub);
+    let (holds, held) = watch::channel(false);
+    let heartbeat = Heartbeat::new(client.clone(), &identity, &state, clock.clone(), (hub, holds));
     tasks.spawn("heartbeat", heartbeat.run(tasks.shutdown()));
     let renewing = renew(
         client.clone(),
@@ -156,12 +165,13 @@ pub fn start(
         gateway: None,
         refused: None,
         findings,
-        slots: Vec::new(),
+        slots: BTreeMap::new(),
+        held,
         told: None,
         telling: false,
         clock,
     };
-    tasks.spawn("hub", endless(hub.run((news, reports, asks), tasks.shutdown())));
+    tasks.spawn("hub", hub.run((news, reports, asks), tasks.shutdown()));
     Ok(())
 }
 
@@ -195,14 +205,15 @@ type Inputs = (
 );
 
 impl Hub {
-    async fn run(mut self, (mut news, mut reports, mut asks): Inputs, shutdown: CancellationToken) {
+    async fn run(mut self, inputs: Inputs, shutdown: CancellationToken) -> Result<(), HubError> {
+        let (mut news, mut reports, mut asks) = inputs;
         let mut flying = Flying::new();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => return,
-                Some(said) = news.recv() => self.take(said).await,
+                () = shutdown.cancelled() => return Ok(()),
+                Some(said) = news.recv() => self.take(said).await?,
                 Some(report) = reports.recv() => self.ledger.probed(report),
                 Some(ask) = asks.recv() => self.challenges.take(ask),
                 Some(landed) = flying.next(), if !flying.is_empty() => self.landed(landed),
@@ -213,26 +224,49 @@ impl Hub {
         }
     }
 
-    async fn take(&mut self, said: News) {
+    async fn take(&mut self, said: News) -> Result<(), HubError> {
         match said {
-            News::Gateway(gateway) => self.serve(*gateway).await,
+            News::Gateway(gateway) => {
+                self.refuse_another(&gateway)?;
+                self.serve(*gateway).await;
+            }
             News::Slots(slots) => {
-                let claims = slots
-                    .iter()
-                    .filter_map(|slot| self.heard(slot))
-                    .collect::<Vec<_>>();
-                self.slots.clone_from(&claims);
-                self.hear(Heard::All(&claims)).await;
+                self.slots = slots.into_iter().map(|slot| (slot.name_any(), slot)).collect();
+                self.hear_all().await;
             }
             News::Slot(slot) => {
-                if let Some(claim) = self.heard(&slot) {
-                    self.slots.retain(|other| other.route.index != claim.route.index);
-                    self.slots.push(claim.clone());
+                let claim = self.heard(&slot);
+                self.slots.insert(slot.name_any(), *slot);
+                if let Some(claim) = claim {
                     self.hear(Heard::One(&claim)).await;
                 }
             }
-            News::Gone(name) => self.ledger.gone(&name),
+            News::Gone(name) => {
+                self.slots.remove(&name);
+                self.ledger.gone(&name);
+            }
         }
+        Ok(())
+    }
+
+    /// Two hosts may have begun to enrol; the field says which of them serves.
+    fn refuse_another(&self, gateway: &Gateway) -> Result<(), HubError> {
+        let agent = gateway.status.as_ref().and_then(|status| status.agent.as_ref());
+        let Some(by) = agent.and_then(|agent| agent.enrolment.as_ref()) else {
+            return Ok(());
+        };
+        let same_identity = by.identity.as_str() == self.identity.identity.to_string();
+        if same_identity && by.host.as_str() != self.identity.host.to_string() {
+            return Err(HubError::Another(by.host.as_str().to_owned()));
+        }
+        Ok(())
+    }
+
+    /// All Slots as they were told last.
+    async fn hear_all(&mut self) {
+        let slots: Vec<Slot> = self.slots.values().cloned().collect();
+        let claims: Vec<Claim> = slots.iter().filter_map(|slot| self.heard(slot)).collect();
+        self.hear(Heard::All(&claims)).await;
     }
 
     async fn serve(&mut self, gateway: Gateway) {
@@ -274,9 +308,8 @@ impl Hub {
                 self.refused = Some(text);
             }
         }
-        if first && self.site.is_some() {
-            let claims = self.slots.clone();
-            self.hear(Heard::All(&claims)).await;
+        if first && self.site.is_some() && !self.slots.is_empty() {
+            self.hear_all().await;
         }
     }
 
@@ -320,18 +353,18 @@ impl Hub {
             self.settle().await;
         }
         for (index, uid) in self.ledger.leaving() {
-            let claim = self
-                .slots
-                .iter()
-                .find(|claim| claim.route.index == index && claim.route.uid == uid)
-                .cloned();
-            if let Some(claim) = claim {
+            let name = domain::names::slot_name(&self.identity.gateway, index.0);
+            let claim = self.slots.get(&name).cloned().and_then(|slot| self.heard(&slot));
+            if let Some(claim) = claim.filter(|claim| claim.route.uid == uid) {
                 self.hear(Heard::One(&claim)).await;
             }
         }
     }
 
     async fn launch(&mut self, flying: &mut Flying) {
+        if !*self.held.borrow() {
+            return;
+        }
         for due in self.ledger.launch() {
             flying.push(Box::pin(write_route(
                 self.client.clone(),
@@ -425,8 +458,6 @@ async fn write_agent(client: Client, identity: Identity, status: AgentStatus) ->
 async fn settled(written: Result<(), kit::call::Error>, what: &str) -> bool {
     match written {
         Ok(()) => true,
-        // Another object of that name: nothing to be told about this one.
-        Err(error) if error.fault() == Fault::Conflict => true,
         Err(error) => {
             tracing::debug!("{what} was not written: {}", kit::chain(&error));
             tokio::time::sleep(TICK).await;

@@ -114,7 +114,9 @@ impl DataPlane {
             .clearing
             .iter()
             .any(|route| route.index == index && route.uid == uid);
-        table.routes.get(index).is_none_or(|route| route.uid != uid) && !clearing
+        // A port that is forwarded for nobody known may still lead to this Slot's machine.
+        let unnamed = table.routes.unnamed().any(|(other, _)| other == index);
+        table.routes.get(index).is_none_or(|route| route.uid != uid) && !clearing && !unnamed
     }
 
     /// The route of an index.

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -252,13 +252,12 @@ class Host:
         text = self.within(self.gw, "nft", "-a", "-s", "list", "table", "ip", "decent").stdout
         return "\n".join(line for line in text.splitlines() if "expires" not in line)
 
-    def beats(self) -> bool:
-        """Whether the agent has renewed its Lease within the last seconds."""
+    def beats(self, since: datetime) -> bool:
+        """Whether the agent has renewed its Lease since then."""
         lease = self.site.cluster.call(
             "GET", f"/apis/coordination.k8s.io/v1/namespaces/{self.site.namespace}/leases/decent-agent-{NAME}"
         )
-        renewed = moment(lease["spec"]["renewTime"])
-        return (datetime.now(UTC) - renewed).total_seconds() < 4
+        return moment(lease["spec"]["renewTime"]) > since
 
     def curl(self, url: str, *args: str) -> subprocess.CompletedProcess[str]:
         """A request that verifies the certificate against the authority's root."""

@@ -149,6 +149,15 @@ impl Pools {
         self.known(namespace, name)?.shown().handle
     }
 
+    /// Whether a host was ever enrolled for a Gateway.
+    pub fn has_host(&self, namespace: &str, gateway: &str) -> bool {
+        let found = get(&self.stores.gateways, namespace, gateway);
+        let agent = found
+            .as_ref()
+            .and_then(|guard| decoded(guard)?.status.as_ref()?.agent.as_ref());
+        agent.is_some_and(|agent| agent.enrolment.is_some())
+    }
+
     /// Whether this process has yet to look at the Pool for the first time: until then nothing is known of it, and
     /// nothing should be said of what depends on it.
     #[must_use]

@@ -142,11 +142,13 @@ pub async fn agent(shared: &Shared, slot: &Slot, namespace: &str) -> Result<Agen
         .get(&api, &crds::gateway::agent_lease(slot.spec.gateway.as_str()))
         .await
         .map_err(Error::kube)?;
-    let Some(spec) = lease.and_then(|lease| lease.spec) else {
-        return Ok(Agent::Never);
+    let spec = lease.and_then(|lease| lease.spec).unwrap_or_default();
+    let Some(renewed) = spec.renew_time.map(|at| at.0) else {
+        // The gateway controller makes the Lease before anybody renews it.
+        let enrolled = shared.pools.has_host(namespace, slot.spec.gateway.as_str());
+        return Ok(if enrolled { Agent::Expired } else { Agent::Never });
     };
     let seconds = i64::from(spec.lease_duration_seconds.unwrap_or(15));
-    let renewed = spec.renew_time.map_or(Timestamp::MIN, |t| t.0);
     let expired = shared.ctx.clock.now().duration_since(renewed) > SignedDuration::from_secs(seconds);
     Ok(if expired { Agent::Expired } else { Agent::Alive })
 }
