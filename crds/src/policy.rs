@@ -20,6 +20,10 @@ pub const PROVIDER_DECISION: &str = "provider-decision.decent-cloud.org";
 pub const AGENT_ROUTES: &str = "agent-routes.decent-cloud.org";
 /// Name of the policy that says what an agent may write of Gateways: what it says of itself.
 pub const AGENT_WORD: &str = "agent-word.decent-cloud.org";
+/// Name of the policy that says which tokens an agent may draw: those that end with its identity.
+pub const AGENT_TOKENS: &str = "agent-tokens.decent-cloud.org";
+/// The longest life of an agent's token, in seconds: 90 days.
+pub const AGENT_TOKEN_LIFE: i64 = 90 * 86_400;
 /// Prefix of the service accounts of agents; the rest is the Gateway's name.
 pub const AGENT_ACCOUNT: &str = "gateway-";
 /// Name of the policy that keeps a tenant from letting go of a Contract before its Machine knows.
@@ -40,6 +44,7 @@ pub fn all() -> Vec<Policy> {
         tenant_hands(),
         agent_routes(),
         agent_word(),
+        agent_tokens(),
     ]
 }
 
@@ -156,6 +161,33 @@ pub fn agent_word() -> Policy {
     )
 }
 
+/// An agent draws tokens that end with its identity: one that is bound to nothing, or to something else, would outlive the
+/// day on which its host is shut out.
+#[must_use]
+pub fn agent_tokens() -> Policy {
+    let account = format!("'system:serviceaccount:' + request.namespace + ':{AGENT_ACCOUNT}'");
+    let bound = "object.spec.?boundObjectRef.?kind.orValue('') == 'Secret' && \
+                 'system:serviceaccount:' + request.namespace + ':' + object.spec.?boundObjectRef.?name.orValue('') == \
+                 request.userInfo.username";
+    let life = format!("object.spec.?expirationSeconds.orValue(0) <= {AGENT_TOKEN_LIFE}");
+    let spec = ValidatingAdmissionPolicySpec {
+        match_constraints: Some(rules("", "v1", &["CREATE"], &["serviceaccounts/token"])),
+        match_conditions: Some(vec![MatchCondition {
+            name: "by-an-agent".into(),
+            expression: format!("request.userInfo.username.startsWith({account})"),
+        }]),
+        validations: Some(vec![
+            validation(
+                bound,
+                "an agent's token is bound to the Secret that is its identity",
+            ),
+            validation(&life, "an agent's token lives for 90 days at most"),
+        ]),
+        ..ValidatingAdmissionPolicySpec::default()
+    };
+    policy(AGENT_TOKENS, spec)
+}
+
 /// Each policy is about one kind: a rule that reads fields of two is refused for both.
 fn agent(name: &str, (kind, gateway): (&str, &str), guarded: &[&str]) -> Policy {
     // What the API server fills in with the first write of a status.
@@ -200,12 +232,17 @@ fn by(side: &str) -> Vec<MatchCondition> {
     }]
 }
 
+/// Operations on our kinds.
 fn on(operations: &[&str], resources: &[&str]) -> MatchResources {
+    rules(GROUP, VERSION, operations, resources)
+}
+
+fn rules(group: &str, version: &str, operations: &[&str], resources: &[&str]) -> MatchResources {
     let owned = |texts: &[&str]| Some(texts.iter().map(|&text| text.to_owned()).collect());
     MatchResources {
         resource_rules: Some(vec![NamedRuleWithOperations {
-            api_groups: owned(&[GROUP]),
-            api_versions: owned(&[VERSION]),
+            api_groups: owned(&[group]),
+            api_versions: owned(&[version]),
             operations: owned(operations),
             resources: owned(resources),
             ..NamedRuleWithOperations::default()

@@ -9,7 +9,10 @@ use gateway_core::{
 use jiff::Timestamp;
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::{coordination::v1::Lease, core::v1::Secret},
+    api::{
+        coordination::v1::Lease,
+        core::v1::{Secret, ServiceAccount},
+    },
 };
 use kit::{
     apply::{Claim, Object},
@@ -51,6 +54,28 @@ pub async fn identity(ctx: &Ctx, gateway: &Gateway) -> Result<Option<String>, Er
     let name = crds::gateway::agent_account(&gateway.name_any());
     let found = ctx.writer.get(&api, &name).await.map_err(at(Step::Furnish))?;
     Ok(found.and_then(|secret| secret.uid()))
+}
+
+/// Whether the agent's account is there.
+pub async fn has_account(ctx: &Ctx, gateway: &Gateway) -> Result<bool, Error> {
+    let api = api::<PartialObjectMeta<ServiceAccount>>(ctx, gateway);
+    let name = crds::gateway::agent_account(&gateway.name_any());
+    let found = ctx.writer.get(&api, &name).await.map_err(at(Step::Furnish))?;
+    Ok(found.is_some())
+}
+
+/// Removes the identity: credentials that are bound to it end with it.
+pub async fn revoke(ctx: &Ctx, gateway: &Gateway) -> Result<(), Error> {
+    let api = api::<PartialObjectMeta<Secret>>(ctx, gateway);
+    let name = crds::gateway::agent_account(&gateway.name_any());
+    match ctx.writer.get(&api, &name).await.map_err(at(Step::Furnish))? {
+        Some(secret) => ctx
+            .writer
+            .delete_seen(&api, &secret, false)
+            .await
+            .map_err(at(Step::Furnish)),
+        None => Ok(()),
+    }
 }
 
 /// Removes Secrets that may enrol a host: all of them once one is `enrolled`, else those that are too old.

@@ -9,11 +9,15 @@ mod zone;
 use std::{collections::BTreeSet, time::Duration};
 
 use crds::Gateway;
+use dc_cloudflare::{Bucket, Pace};
 use gateway_core::{dns::Wanted, reason::Reason, status::Dns};
 
 use crate::{ctx::Ctx, error::Error, store};
 use failure::{Failed, NoZone};
 use publish::Written;
+
+/// Looks at one Gateway's records in quick succession; after them one each `--dns-retry`.
+const BURST: u32 = 12;
 
 /// What this process remembers about one Gateway. All of it can be lost: a new process looks again.
 #[derive(Debug, Default)]
@@ -24,8 +28,14 @@ pub struct Memory {
     written: Option<Written>,
     /// The last failure, until a write.
     failed: Option<Failed>,
+    /// How often its records may be looked at; nothing before the first time.
+    pace: Option<Bucket>,
+    /// What was said last.
+    said: Option<Dns>,
     /// When its agent's access was last made sure of, and for which generation.
     pub furnished: Option<(Duration, Option<i64>)>,
+    /// Since when its agent's identity is known to be revoked.
+    pub revoked: Option<Duration>,
     /// When its status was last written.
     pub wrote: Option<Duration>,
 }
@@ -63,12 +73,24 @@ pub async fn settle(
     wanted: Vec<Wanted>,
     memory: &mut Memory,
 ) -> Result<Standing, Error> {
+    let standing = moved(ctx, gateway, wanted, memory).await?;
+    memory.said = Some(standing.dns.clone());
+    Ok(standing)
+}
+
+async fn moved(
+    ctx: &Ctx,
+    gateway: &Gateway,
+    wanted: Vec<Wanted>,
+    memory: &mut Memory,
+) -> Result<Standing, Error> {
     let now = ctx.clock.monotonic();
     let stands = memory.stands(&wanted, now);
     let known = if stands {
         publish::all_seen(gateway, memory, now)
     } else {
-        failure::resting(gateway, &wanted, (memory, now))
+        let resting = failure::resting(gateway, &wanted, (memory, now));
+        resting.or_else(|| paced(ctx, memory, now))
     };
     if let Some(standing) = known {
         return Ok(standing);
@@ -86,6 +108,25 @@ pub async fn settle(
         memory.failed = None;
     }
     Ok(publish::look(ctx, gateway, &zone, memory).await)
+}
+
+/// Takes one look out of the Gateway's share, or says how long that takes: an agent that changes its mind all the time
+/// does not use up the calls of others.
+fn paced(ctx: &Ctx, memory: &mut Memory, now: Duration) -> Option<Standing> {
+    let retry = u32::try_from(ctx.dns_retry.as_millis())
+        .unwrap_or(u32::MAX)
+        .max(1);
+    let pace = Pace {
+        per_1000_seconds: (1_000_000 / retry).max(1),
+        burst: BURST,
+    };
+    let wait = memory
+        .pace
+        .get_or_insert_with(|| Bucket::new(pace))
+        .take(now)
+        .err()?;
+    let dns = memory.said.clone()?;
+    Some(Standing { dns, again: wait })
 }
 
 /// Records are written only where the status says that they may stand: after a crash, or another change of the name, that

@@ -31,6 +31,8 @@ pub const FINALIZER: &str = "decent-cloud.org/gateway";
 pub const LEAVE_RECORDS: &str = "decent-cloud.org/leave-records";
 /// What the agent is and may do is made sure of again after this.
 const FURNISH: Duration = Duration::from_mins(10);
+/// The API server remembers for ten seconds that a token was good.
+const FORGOTTEN: Duration = Duration::from_secs(15);
 /// A Gateway without a host that is heard of is looked at again after this.
 const UNHEARD: Duration = Duration::from_secs(5);
 
@@ -101,7 +103,7 @@ async fn live(
     };
     let numbers = store(ctx, gateway, &status(&facts), memory).await?;
     let lease_ends = recheck(lease, now).and_then(|left| Duration::try_from(left).ok());
-    let unheard = lease_ends.is_none().then_some(UNHEARD);
+    let unheard = (lease_ends.is_none() || facts.identity.is_none()).then_some(UNHEARD);
     let next = [Some(standing.again), lease_ends, unheard, numbers]
         .into_iter()
         .flatten()
@@ -110,15 +112,31 @@ async fn live(
 }
 
 /// UID of the Secret that credentials are bound to; what the agent needs is made now and then, and when that is gone.
+///
+/// Who deletes that Secret, or the account, revokes the agent's credentials. The API server takes them for some seconds
+/// more: an identity that was made meanwhile could be had for them.
 async fn identity(ctx: &Ctx, gateway: &Gateway, memory: &mut Memory) -> Result<Option<String>, Error> {
     let (now, generation) = (ctx.clock.monotonic(), gateway.metadata.generation);
     let fresh = memory
         .furnished
         .is_some_and(|(at, of)| of == generation && now.saturating_sub(at) < FURNISH);
-    if fresh && let Some(identity) = access::identity(ctx, gateway).await? {
-        return Ok(Some(identity));
+    let there = access::identity(ctx, gateway).await?;
+    if fresh && there.is_some() {
+        return Ok(there);
+    }
+    let had = gateway
+        .status
+        .as_ref()
+        .is_some_and(|status| status.identity.is_some());
+    if had && (there.is_none() || !access::has_account(ctx, gateway).await?) {
+        access::revoke(ctx, gateway).await?;
+        let since = *memory.revoked.get_or_insert(now);
+        if now.saturating_sub(since) < FORGOTTEN {
+            return Ok(None);
+        }
     }
     let identity = access::furnish(ctx, gateway).await?;
+    memory.revoked = None;
     memory.furnished = Some((now, generation));
     Ok(identity)
 }

@@ -1,5 +1,16 @@
 //! The zones that names are made in: the market's, from a file that is read and checked whole at start, and a
 //! provider's own. Tokens never leave this module but inside a client.
+//!
+//! ```yaml
+//! cloudflare: {endpoint: "https://…", caFile: /etc/…}     # both may be left out: Cloudflare, the system's authorities
+//! resolver: 192.0.2.53:53                                # who knows the zones' servers; the system's without it
+//! zones:
+//! - name: example.org
+//!   id: 0123456789abcdef0123456789abcdef
+//!   tokenFile: /etc/decent/example.org.token
+//!   sites: [gw.example.org]                              # gw. and the name without it: dcId.gw.example.org
+//!   servers: ["192.0.2.1:53"]                            # asked for published records; without it, by the resolver
+//! ```
 
 use std::{
     collections::BTreeMap,

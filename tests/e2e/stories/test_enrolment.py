@@ -71,12 +71,33 @@ def test_a_revoked_host_is_shut_out_and_another_may_enrol(gateway: Gateway) -> N
     gateway.until_says("AgentSilent", "AgentConnected")
     gateway.site.provider.delete_secret(gateway.site.namespace, gateway.account)
     gateway.until_says("NotEnrolled", "AgentConnected")
+    until_dead(hub, gateway)
+    assert secret(gateway, gateway.account) is None, "while the old token lives there is nothing to bind another to"
     until("there is another identity", lambda: gateway.identity() != before)
     until("it is told", lambda: gateway.status["identity"] == gateway.identity())
     second = gateway.enrol(gateway.token(gateway.enrolment_secret()))
     assert gateway.status["agent"]["enrolment"] == second
     gateway.until_says("AgentSilent", "AgentConnected")
-    until_dead(hub, gateway)
+
+
+def test_an_agent_draws_no_token_that_outlives_its_identity(gateway: Gateway) -> None:
+    hub = gateway.token(gateway.enrolment_secret())
+    spare = gateway.enrolment_secret("spare")
+    path = f"/api/v1/namespaces/{gateway.site.namespace}/serviceaccounts/{gateway.account}/token"
+
+    def draw(**spec: object) -> Object:
+        asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []} | spec}
+        return hub.call("POST", path, asked)["status"]
+
+    def bound(name: str) -> Object:
+        return {"apiVersion": "v1", "kind": "Secret", "name": name}
+
+    for spec in ({}, {"boundObjectRef": bound(spare["metadata"]["name"])}):
+        with pytest.raises(Refused, match="bound to the Secret that is its identity"):
+            draw(**spec)
+    with pytest.raises(Refused, match="90 days at most"):
+        draw(boundObjectRef=bound(gateway.account), expirationSeconds=91 * 86400)
+    assert draw(boundObjectRef=bound(gateway.account), expirationSeconds=90 * 86400)["token"]
 
 
 def renew(gateway: Gateway, hub: Cluster, seconds: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from decent.cloudflare import Cloudflare, Zone
@@ -98,6 +100,18 @@ def test_a_challenge_of_nobodys_host_is_not_published(market: Market, cloudflare
     gateway.site.slot(gateway, 0)
     until("it was looked at", lambda: gateway.status["used"] == 1)
     assert gateway.site.zone.calls(mark) == []
+
+
+def test_an_agent_that_changes_its_mind_has_a_share_of_the_calls(market: Market, cloudflare: Cloudflare) -> None:
+    gateway = market.named(cloudflare).gateway().until_published()
+    zone, hub = gateway.site.zone, gateway.enrolled()
+    mark, begun = zone.mark(), time.monotonic()
+    for number in range(60):
+        gateway.says(hub, challenges=[f"{number:043}"])
+    last = f"{59:043}"
+    until("the last one is confirmed", lambda: gateway.published() == {last}, seen=gateway.published)
+    looks = [call for call in zone.calls(mark) if call["method"] == "GET" and "comment" in call["query"]]
+    assert len(looks) <= 13 + (time.monotonic() - begun)
 
 
 def test_a_removal_that_fails_for_ever_holds_up_nothing(market: Market, cloudflare: Cloudflare) -> None:

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use crds::common::Actor;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
-use operator_core::reason::Reason;
 
 /// One page for each kind, and their index.
 pub fn pages() -> Vec<(String, String)> {
@@ -21,16 +21,33 @@ pub fn pages() -> Vec<(String, String)> {
     pages
 }
 
-/// Every reason that a condition or a wait may carry.
+/// Every reason that a condition or a wait may carry, by who writes it.
 fn reasons() -> String {
     let mut text = String::from(
         "# Reasons\n\nGenerated from the types; do not edit. Conditions, events and `status.waiting` carry one of these; the \
-         message beside it is the sentence to act on.\n\n| reason | who can act | meaning |\n|--|--|--|\n",
+         message beside it is the sentence to act on.\n",
     );
-    for (reason, meaning) in Reason::ALL {
-        let _ = writeln!(text, "| `{reason}` | {:?} | {meaning} |", reason.actor());
-    }
+    let operator = operator_core::reason::Reason::ALL;
+    let operator = operator
+        .iter()
+        .map(|(reason, says)| (reason.as_str(), reason.actor(), *says));
+    table(&mut text, "Of the operator", operator);
+    let gateways = gateway_core::reason::Reason::ALL;
+    let gateways = gateways
+        .iter()
+        .map(|(reason, says)| (reason.as_str(), reason.actor(), *says));
+    table(&mut text, "Of the gateway controller", gateways);
     text
+}
+
+fn table(text: &mut String, title: &str, reasons: impl Iterator<Item = (&'static str, Actor, &'static str)>) {
+    let _ = writeln!(
+        text,
+        "\n## {title}\n\n| reason | who can act | meaning |\n|--|--|--|"
+    );
+    for (reason, actor, meaning) in reasons {
+        let _ = writeln!(text, "| `{reason}` | {actor:?} | {meaning} |");
+    }
 }
 
 fn page(definition: &CustomResourceDefinition) -> String {

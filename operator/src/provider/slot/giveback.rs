@@ -143,14 +143,14 @@ pub async fn agent(shared: &Shared, slot: &Slot, namespace: &str) -> Result<Agen
         .await
         .map_err(Error::kube)?;
     let spec = lease.and_then(|lease| lease.spec).unwrap_or_default();
-    let Some(renewed) = spec.renew_time.map(|at| at.0) else {
-        // The gateway controller makes the Lease before anybody renews it.
-        let enrolled = shared.pools.has_host(namespace, slot.spec.gateway.as_str());
-        return Ok(if enrolled { Agent::Expired } else { Agent::Never });
-    };
-    let seconds = i64::from(spec.lease_duration_seconds.unwrap_or(15));
-    let expired = shared.ctx.clock.now().duration_since(renewed) > SignedDuration::from_secs(seconds);
-    Ok(if expired { Agent::Expired } else { Agent::Alive })
+    let holds = SignedDuration::from_secs(spec.lease_duration_seconds.unwrap_or(15).into());
+    let renewed = spec.renew_time.map(|time| time.0);
+    // A host that has enrolled may have made routes, whatever became of its Lease.
+    let enrolled = shared.pools.has_host(namespace, slot.spec.gateway.as_str());
+    Ok(match Agent::of(renewed, holds, shared.ctx.clock.now()) {
+        Agent::Never if enrolled => Agent::Expired,
+        known => known,
+    })
 }
 
 /// Takes note of a failed step.

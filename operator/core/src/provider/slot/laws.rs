@@ -197,3 +197,12 @@ fn the_slot_waits_for_the_agent_even_when_its_lease_has_expired() {
     facts.route_waived = true;
     assert_eq!(plan(&facts).step, Some(Step::Rest));
 }
+
+#[test]
+fn a_lease_that_nobody_renewed_is_no_agents() {
+    let (now, holds) = (start(), SignedDuration::from_secs(15));
+    let at = |ago: i64| now.checked_sub(SignedDuration::from_secs(ago)).ok();
+    assert_eq!(Agent::of(None, holds, now), Agent::Never);
+    assert_eq!(Agent::of(at(15), holds, now), Agent::Alive);
+    assert_eq!(Agent::of(at(16), holds, now), Agent::Expired);
+}

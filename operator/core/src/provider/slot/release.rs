@@ -40,12 +40,25 @@ pub enum Step {
 /// Whether the gateway's agent lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agent {
-    /// It has no Lease. It has never been here if the Slot has no route either.
+    /// Its Lease was never renewed: the gateway controller makes it beforehand. It has never been here if the Slot has no
+    /// route either.
     Never,
     /// Its lease has expired.
     Expired,
     /// It lives.
     Alive,
+}
+
+impl Agent {
+    /// What a Lease says that was `renewed` then and holds so long.
+    #[must_use]
+    pub fn of(renewed: Option<Timestamp>, holds: SignedDuration, now: Timestamp) -> Self {
+        match renewed {
+            None => Self::Never,
+            Some(at) if now.duration_since(at) > holds => Self::Expired,
+            Some(_) => Self::Alive,
+        }
+    }
 }
 
 /// What a look at a released Slot found.
