@@ -184,3 +184,112 @@ fn soa() -> Record {
     let data = SOA::new(apex.clone(), apex.clone(), 1, seconds, seconds, seconds, TTL);
     Record::from_rdata(apex, TTL, RData::SOA(data))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use agent_core::routes::Route;
+    use agent_core::site::{Site, SiteFacts};
+    use domain::ids::Uid;
+    use domain::slot::SlotIndex;
+    use hickory_proto::op::Query;
+
+    use super::*;
+
+    fn route() -> Route {
+        let uid = |n: u128| Uid::from_bytes(n.to_be_bytes());
+        let facts = SiteFacts {
+            name: "a".into(),
+            uid: uid(1),
+            generation: 1,
+            fqdn: "a.example.org".into(),
+            public: vec![Ipv4Addr::new(203, 0, 113, 7)],
+            network: "10.64.0.0/16".into(),
+            gateway: Ipv4Addr::new(10, 64, 0, 1),
+            resolvers: vec![],
+            first_port: 20_000,
+            last_port: 59_999,
+            acme: None,
+        };
+        Route::new(&Site::new(facts).unwrap(), SlotIndex(5), uid(2), uid(3)).unwrap()
+    }
+
+    fn question(name: &str, kind: RecordType) -> Vec<u8> {
+        let mut message = Message::query();
+        message.metadata.id = 7;
+        message.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
+        message.to_vec().unwrap()
+    }
+
+    /// A served zone of one route, with the addresses of both its sockets.
+    async fn served() -> (
+        SocketAddr,
+        SocketAddr,
+        CancellationToken,
+        tokio::task::JoinSet<()>,
+    ) {
+        let names = Names::default();
+        names.put(&std::iter::once(route()).collect());
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), names).await.unwrap();
+        let addresses = (server.udp.local_addr().unwrap(), server.tcp.local_addr().unwrap());
+        let shutdown = CancellationToken::new();
+        let mut running = tokio::task::JoinSet::new();
+        let token = shutdown.clone();
+        running.spawn(async move { server.serve(token).await.unwrap() });
+        (addresses.0, addresses.1, shutdown, running)
+    }
+
+    async fn ask_udp(server: SocketAddr, question: &[u8]) -> Message {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.send_to(question, server).await.unwrap();
+        let mut buffer = [0; 512];
+        let (length, _) = socket.recv_from(&mut buffer).await.unwrap();
+        Message::from_vec(&buffer[..length]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_machines_name_has_its_address_and_others_are_denied_briefly() {
+        let (udp, _tcp, _shutdown, _running) = served().await;
+        let name = format!("{}.slots.internal.", route().slug);
+        let found = ask_udp(udp, &question(&name, RecordType::A)).await;
+        assert_eq!(found.metadata.id, 7);
+        assert_eq!(found.answers[0].data, RData::A(A(route().address)));
+        assert_eq!(found.answers[0].ttl, TTL);
+        let empty = ask_udp(udp, &question(&name, RecordType::AAAA)).await;
+        assert_eq!(
+            (empty.metadata.response_code, empty.answers.len()),
+            (ResponseCode::NoError, 0)
+        );
+        let none = ask_udp(udp, &question("zzzzzz.slots.internal.", RecordType::A)).await;
+        assert_eq!(none.metadata.response_code, ResponseCode::NXDomain);
+        assert_eq!(none.authorities[0].ttl, TTL);
+        let foreign = ask_udp(udp, &question("example.org.", RecordType::A)).await;
+        assert_eq!(foreign.metadata.response_code, ResponseCode::Refused);
+    }
+
+    #[tokio::test]
+    async fn tcp_answers_several_questions_and_noise_ends_it() {
+        let (_, tcp, _shutdown, _running) = served().await;
+        let mut stream = TcpStream::connect(tcp).await.unwrap();
+        let asked = question(&format!("{}.slots.internal.", route().slug), RecordType::A);
+        for _ in 0..2 {
+            stream
+                .write_u16(u16::try_from(asked.len()).unwrap())
+                .await
+                .unwrap();
+            stream.write_all(&asked).await.unwrap();
+            let mut reply = vec![0; usize::from(stream.read_u16().await.unwrap())];
+            stream.read_exact(&mut reply).await.unwrap();
+            assert_eq!(Message::from_vec(&reply).unwrap().answers.len(), 1);
+        }
+        stream.write_all(b"\x00\x03abc").await.unwrap();
+        assert!(stream.read_u16().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn only_this_host_may_ask() {
+        let open = Server::bind("0.0.0.0:0".parse().unwrap(), Names::default()).await;
+        assert!(matches!(open, Err(ZoneError::Open(_))));
+    }
+}

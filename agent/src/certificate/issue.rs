@@ -26,7 +26,7 @@ const PUBLISH: Duration = Duration::from_mins(10);
 /// How long the authority may take to look and to sign.
 const VALIDATE: Duration = Duration::from_mins(5);
 /// Tries within one, for problems that say nothing about the certificate.
-const PATIENCE: u32 = 5;
+const PATIENCE: u32 = 10;
 const ACCOUNT_GONE: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
 const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
 

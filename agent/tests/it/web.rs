@@ -1,7 +1,7 @@
 //! Names: Caddy looks machines up per request, and changes of slots leave it alone.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Output;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +13,8 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use testkit::process::Process;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::bed::{self, Bed, LIMIT, Running, Space, until};
 use super::guests::within;
@@ -286,6 +288,82 @@ fn a_caddy_that_restarts_is_configured_again_and_a_strangers_is_left_alone() {
             .await
             .stdout;
         assert!(String::from_utf8(config).unwrap().contains("blog"));
+        plane.stop().await;
+    });
+}
+
+/// Calls one name again and again on kept connections until told to stop; gives how often, and what went wrong.
+async fn hammer(client: reqwest::Client, host: String, stop: CancellationToken) -> (u32, Vec<String>) {
+    let (mut count, mut wrong) = (0, Vec::new());
+    while !stop.is_cancelled() {
+        let answer = async {
+            client
+                .get(format!("https://{host}/"))
+                .send()
+                .await?
+                .error_for_status()?
+                .text()
+                .await
+        };
+        match answer.await {
+            Ok(text) if text == "zero" => count += 1,
+            Ok(text) => wrong.push(text),
+            Err(error) => wrong.push(kit::chain(&error)),
+        }
+    }
+    (count, wrong)
+}
+
+#[test]
+#[ignore = "needs root, nftables, conntrack, caddy"]
+fn names_are_looked_up_under_load_without_an_error_while_slots_come_and_go() {
+    bed::run(async |bed| {
+        let Site {
+            plane,
+            root,
+            caddy: _caddy,
+        } = serve(bed).await;
+        let host = name(0);
+        let roots = reqwest::Certificate::from_pem(&std::fs::read(&root).unwrap()).unwrap();
+        let stop = CancellationToken::new();
+        let mut load = JoinSet::new();
+        // From the gateway itself: a client's path is the other tests' business, throughput is Caddy's.
+        for _ in 0..8 {
+            let client = reqwest::Client::builder()
+                .no_proxy()
+                .tls_certs_only([roots.clone()])
+                .resolve(&host, SocketAddr::from(([127, 0, 0, 1], 443)))
+                .build()
+                .unwrap();
+            load.spawn(hammer(client, host.clone(), stop.clone()));
+        }
+        let begin = Instant::now();
+        let mut changes = 0;
+        while begin.elapsed() < Duration::from_secs(3) {
+            let index = 2 + changes % 50;
+            plane.data.hear(Heard::One(&live(index))).await.unwrap();
+            plane.data.hear(Heard::One(&released(index))).await.unwrap();
+            plane.data.release_brake().await;
+            changes += 1;
+        }
+        stop.cancel();
+        let (mut count, mut wrong) = (0, Vec::new());
+        while let Some(done) = load.join_next().await {
+            let (more, errors) = done.unwrap();
+            count += more;
+            wrong.extend(errors);
+        }
+        eprintln!(
+            "{count} requests in {:?} beside {changes} slots that came and went",
+            begin.elapsed()
+        );
+        assert!(
+            wrong.is_empty(),
+            "{} of {count}: {:?}",
+            wrong.len(),
+            wrong.first()
+        );
+        assert!(count > 300 && changes > 5);
         plane.stop().await;
     });
 }
