@@ -150,7 +150,7 @@ def test_without_the_hub_everything_stays_and_a_restarted_agent_goes_on(market: 
 
 
 def test_of_two_hosts_one_enrols_and_the_other_says_why(host: Host) -> None:
-    # A token that the controller takes back at once says "draw another": one is drawn until it is the race that decides.
+    # A token that the controller takes back at once says "draw another": others follow until the race decides.
     lost = lambda: "another host has enrolled" in host.enrol_elsewhere(host.token()).stderr  # noqa: E731
     until("the second host is told", lost, 20)
     assert not (host.folder / "elsewhere" / "identity.json").exists(), "nothing is left of it"
