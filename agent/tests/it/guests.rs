@@ -98,9 +98,19 @@ impl Call {
 
 /// Sends a datagram from a namespace and waits for its echo.
 pub fn udp_call(space: &Space, address: SocketAddrV4, limit: Duration) -> io::Result<()> {
+    udp_ask(&udp_line(space, address, limit)?)
+}
+
+/// A socket for datagrams to an address: all that it sends is one connection to the kernel.
+pub fn udp_line(space: &Space, address: SocketAddrV4, limit: Duration) -> io::Result<UdpSocket> {
     let socket = within(space, || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))?;
     socket.set_read_timeout(Some(limit))?;
     socket.connect(address)?;
+    Ok(socket)
+}
+
+/// Sends a datagram and awaits its echo.
+pub fn udp_ask(socket: &UdpSocket) -> io::Result<()> {
     socket.send(b"hello")?;
     let mut buffer = [0; 16];
     let n = socket.recv(&mut buffer)?;

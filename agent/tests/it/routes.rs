@@ -8,7 +8,7 @@ use agent_core::site::Site;
 use domain::slot::SlotIndex;
 
 use super::bed::{self, Bed, CLIENT, LIMIT, Running, machine, public, until};
-use super::guests::{Call, SHORT, Sshd, ssh_line, tcp_echo, udp_call, udp_echo};
+use super::guests::{Call, SHORT, Sshd, ssh_line, tcp_echo, udp_ask, udp_call, udp_echo, udp_line};
 use super::objects::{claim, gateway, live, port, released, site};
 use crds::slot::SlotPhase;
 
@@ -224,13 +224,14 @@ fn p55_other_slots_come_and_go_without_a_lost_packet() {
         tcp_echo(&bed.vms[0], 10001);
         let mut call = Call::to(&bed.client, public(port(0, 1)), LIMIT).unwrap();
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
-        let client = bed.client.clone();
+        // One line for all: a machine may have so many connections only.
+        let line = udp_line(&bed.client, public(port(0, 5)), Duration::from_secs(2)).unwrap();
         // One datagram a millisecond, each awaited: a lost one is an error.
         let traffic = std::thread::spawn(move || {
             let mut count = 0;
             while stopped.try_recv().is_err() {
                 call.talk("x").unwrap();
-                udp_call(&client, public(port(0, 5)), Duration::from_secs(2)).unwrap();
+                udp_ask(&line).unwrap();
                 count += 1;
             }
             count
