@@ -12,6 +12,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// What it says, also when there was nothing to delete and it therefore fails.
 const DONE: &str = "flow entries have been deleted";
 
+/// What it says when one ended by itself between its look and its deletion: it stops there, and others may be left.
+const ENDED: &str = "such conntrack doesn't exist";
+/// How often it is asked again for that.
+const TRIES: u32 = 20;
+
 /// Connections could not be ended.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to end the connections of {address}")]
@@ -31,10 +36,15 @@ pub async fn forget(address: Ipv4Addr) -> Result<(), ConntrackError> {
     let text = address.to_string();
     // As the source of requests, and as the source of replies: the latter also finds what came by a public port.
     for direction in ["--orig-src", "--reply-src"] {
-        match run("conntrack", &["-D", "-f", "ipv4", direction, &text], b"", LIMIT).await {
-            Ok(_) => {}
-            Err(CommandError::Refused { said, .. }) if said.contains(DONE) => {}
-            Err(source) => return Err(ConntrackError { address, source }),
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match run("conntrack", &["-D", "-f", "ipv4", direction, &text], b"", LIMIT).await {
+                Ok(_) => break,
+                Err(CommandError::Refused { said, .. }) if said.contains(DONE) => break,
+                Err(CommandError::Refused { said, .. }) if said.contains(ENDED) && tries < TRIES => {}
+                Err(source) => return Err(ConntrackError { address, source }),
+            }
         }
     }
     Ok(())
