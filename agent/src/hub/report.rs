@@ -138,7 +138,7 @@ fn own(facts: &Facts<'_>) -> Vec<Finding> {
     }
     if *held > 0 {
         let says =
-            format!("{held} routes at once were to be removed; they wait: decent-agent release on the host");
+            format!("{held} routes at once were to be removed; they wait until somebody has looked why");
         all.push(made("mass-removal", Severity::Failed, says));
     }
     if !limited.is_empty() {
